@@ -1,0 +1,64 @@
+# Every target is idempotent. `.venv/.complete` is written last, so an interrupted
+# installation is never trusted by the next call.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TASK ?= pope
+MODEL ?= demo
+ARGS ?=
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+
+$(VENV)/.complete: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "$(PYTHON) is older than Python 3.10; name a newer one: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	@if [ -e $(VENV)/.complete ]; then rm $(VENV)/.complete; else rm -rf $(VENV) && $(PYTHON) -m venv $(VENV); fi
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' --constraint constraints.txt
+	@touch $(VENV)/.complete
+
+.PHONY: install
+install: $(VENV)/.complete ## make .venv with the pinned versions; .venv/bin/llava-eval then works
+
+.PHONY: eval
+eval: install ## evaluate MODEL (default: demo) on TASK (default: pope)
+	@$(BIN)/llava-eval run --model '$(MODEL)' --tasks '$(TASK)' $(ARGS)
+
+.PHONY: test
+test: install ## run the whole test suite
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: test-fast
+test-fast: install ## run the tests that take under ten seconds each
+	@$(BIN)/python -m pytest -m 'not slow' $(ARGS)
+
+.PHONY: check
+check: install ## lint, format check and type check
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+.PHONY: format
+format: install ## format and sort imports
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+.PHONY: leaderboard
+leaderboard: install ## the table of all runs found under results/runs, beside the published rows
+	@$(BIN)/llava-eval leaderboard $(ARGS)
+
+.PHONY: mini
+mini: install ## rebuild the mini splits under tasks/mini
+	@$(BIN)/python -m llava_eval.demo.mini --out tasks/mini
+
+.PHONY: train-demo
+train-demo: install ## train the demo checkpoint again, into build/demo (about 45 minutes of one core)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m llava_eval.demo.train --out build/demo
+
+.PHONY: clean
+clean: ## remove the environment, caches and build output
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,209 @@
+"""The records that flow through a run, in order of appearance.
+
+    Sample -> Request -> Prediction -> Score -> Estimate -> Result
+
+Above `Prediction` a model is needed; below it everything runs without one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRef:
+    """An image that has not been read yet.
+
+    Attributes:
+        name: What an error message calls it: a path, or a file and a row.
+        read: Returns the encoded bytes (PNG, JPEG, ...); raises `DataError` or `OSError`.
+    """
+
+    name: str
+    read: Callable[[], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One question of a benchmark, whatever file or data set it came from.
+
+    Attributes:
+        id: Unique in its data set.
+        question: As the benchmark gives it, without instruction.
+        images: Zero or one image for the benchmarks of the LLaVA-1.5 table.
+        choices: Options of a multiple-choice question, in order.
+        references: Accepted answers, or one per annotator.
+        hint: Context that some benchmarks print beside the question.
+        groups: Name of a grouping to the group of this sample, e.g. {"category": "random"}.
+        cluster: Samples that belong together, mostly by their image: they are not independent.
+    """
+
+    id: str
+    question: str
+    images: tuple[ImageRef, ...] = ()
+    choices: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+    hint: str = ""
+    groups: Mapping[str, str] = NOTHING
+    cluster: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """All samples of one task from one source.
+
+    Attributes:
+        source: Where they were read: "mini", "hub:owner/name" or a path.
+        version: Which published version of the benchmark this is, by its number of rows.
+        known: Whether `version` is one that the card knows.
+        samples: In the order of the source.
+        digest: Of everything in the rows that can move a score, images excepted.
+        drawn: Whether this is a draw of a larger set (`--limit`).
+    """
+
+    source: str
+    version: str
+    known: bool
+    samples: tuple[Sample, ...]
+    digest: str
+    drawn: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a model is asked: question text and images, no conversation template."""
+
+    id: str
+    text: str
+    images: tuple[ImageRef, ...]
+    max_new_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What came back: one line of `predictions.jsonl`.
+
+    Attributes:
+        id: Of the sample.
+        text: The model's words, verbatim but for surrounding white space; "" if it failed.
+        finish: "stop" (end of sequence), "length" (token limit) or "error"; "" if unknown.
+        error: Why there is no answer, when `finish` is "error".
+        prompt_tokens: Length of the prompt, image positions included.
+        new_tokens: Number of generated tokens, the end of sequence included.
+    """
+
+    id: str
+    text: str
+    finish: str = ""
+    error: str = ""
+    prompt_tokens: int = 0
+    new_tokens: int = 0
+
+    @property
+    def failed(self) -> bool:
+        """Whether there is no answer to score."""
+        return self.finish == "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The score of one sample.
+
+    Attributes:
+        id: Of the sample.
+        value: In [0, 1], or None where there is no answer to score.
+        parsed: What the rule read out of the answer; None if it could read nothing.
+        status: "scored", "unparsed" (the rule read nothing; the value says what the
+            benchmark makes of that), "failed" or "missing" (no answer; value None).
+        sample: The sample itself: references, groups and cluster for the summary.
+    """
+
+    id: str
+    value: float | None
+    parsed: str | None
+    status: str
+    sample: Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A metric with its 95 % interval, in the unit that the paper prints.
+
+    `value`, `low` and `high` are None where the metric is undefined, such as the precision
+    of a model that never says yes.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a scorer makes of a set of scores: overall metrics, and the same per group."""
+
+    metrics: dict[str, Estimate]
+    groups: dict[str, dict[str, Estimate]]
+
+
+@dataclass(frozen=True)
+class Result:
+    """The outcome of one task: `result.json`.
+
+    Attributes:
+        task: Name of the task.
+        primary: Name of the metric that stands in the table.
+        unit: "percent" or "points".
+        protocol: Digest of the card and scorer.
+        data: Digest of the rows.
+        source: Where the rows came from.
+        version: Which version of the benchmark they are.
+        n: Rows of the data set.
+        unparsed: Answers out of which the rule read nothing.
+        failed: Requests that ended in an error.
+        missing: Rows without a prediction.
+        drawn: Whether the rows are a draw of the data set.
+        known: Whether `version` is one that the card knows.
+        metrics: Overall, over the rows that have an answer.
+        groups: The same per group.
+    """
+
+    task: str
+    primary: str
+    unit: str
+    protocol: str
+    data: str
+    source: str
+    version: str
+    n: int
+    unparsed: int
+    failed: int
+    missing: int
+    drawn: bool
+    known: bool
+    metrics: dict[str, Estimate] = field(default_factory=dict)
+    groups: dict[str, dict[str, Estimate]] = field(default_factory=dict)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every row of a known version of the benchmark was answered."""
+        return self.known and not (self.drawn or self.failed or self.missing)
+
+    @property
+    def mini(self) -> bool:
+        """Whether this is the demo's own split, comparable with nothing published."""
+        return self.source == "mini"
+
+    @property
+    def headline(self) -> Estimate:
+        """The primary metric."""
+        return self.metrics[self.primary]
+
+
+Json = dict[str, Any]
