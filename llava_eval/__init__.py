@@ -1,0 +1,32 @@
+"""Evaluate LLaVA checkpoints on the benchmarks of the LLaVA-1.5 table.
+
+>>> import llava_eval
+>>> "pope" in llava_eval.task_names()
+True
+"""
+
+from llava_eval.engines import EngineSettings
+from llava_eval.errors import LlavaEvalError
+from llava_eval.records import Estimate, Prediction, Result, Sample
+from llava_eval.runner import evaluate
+from llava_eval.samples import read_samples
+from llava_eval.scoring import score_predictions
+from llava_eval.store import read_predictions
+from llava_eval.task import load_task, task_names
+from llava_eval.version import __version__
+
+__all__ = [
+    "EngineSettings",
+    "Estimate",
+    "LlavaEvalError",
+    "Prediction",
+    "Result",
+    "Sample",
+    "__version__",
+    "evaluate",
+    "load_task",
+    "read_predictions",
+    "read_samples",
+    "score_predictions",
+    "task_names",
+]

@@ -48,7 +48,7 @@ FAMILIES: dict[str, Family] = {
 
 
 def prompt_chunks(family: Family, text: str, has_image: bool) -> tuple[str, ...]:
-    """Render one prompt as the chunks of text around its image.
+    r"""Render one prompt as the chunks of text around its image.
 
     The chunks come from the template, not from the rendered prompt, so a question that itself
     contains `<image>` cannot make a second image place.
@@ -65,7 +65,7 @@ def prompt_chunks(family: Family, text: str, has_image: bool) -> tuple[str, ...]
     `llava/mm_utils.py` (`tokenizer_image_token`, which splits at the image in the same way).
 
     >>> prompt_chunks(FAMILIES["llava-1.5"], "What is it?", has_image=True)[1]
-    '\\nWhat is it? ASSISTANT:'
+    '\nWhat is it? ASSISTANT:'
     """
     template = family.with_image if has_image else family.text_only
     return tuple(chunk.replace("{text}", text) for chunk in template.split(IMAGE))

@@ -9,10 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
-
-NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +46,7 @@ class Sample:
     choices: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
     hint: str = ""
-    groups: Mapping[str, str] = NOTHING
+    groups: Mapping[str, str] = field(default_factory=dict)
     cluster: str = ""
 
 

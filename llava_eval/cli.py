@@ -1,0 +1,162 @@
+"""The command line: run, score, leaderboard, tasks."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from llava_eval.console import Console, result_table
+from llava_eval.engines import ENGINES, EngineSettings
+from llava_eval.errors import LlavaEvalError, UsageError
+from llava_eval.leaderboard import FORMATS, build_leaderboard
+from llava_eval.runner import evaluate
+from llava_eval.samples import read_samples
+from llava_eval.scoring import score_predictions
+from llava_eval.store import find_runs, read_predictions, result_to_json, write_json, write_scores
+from llava_eval.tables import text_table
+from llava_eval.task import load_task, task_names
+from llava_eval.version import __version__
+
+DATA_HELP = (
+    "where the rows come from: mini, hub, a Hub data set owner/name, a parquet, jsonl or tsv "
+    "file, a save_to_disk folder, or LLaVA's playground/data/eval"
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    0 done; 1 something that the user can put right; 2 a wrong command line.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.command(options)
+    except LlavaEvalError as error:
+        print(f"llava-eval: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("llava-eval: interrupted; the same command continues", file=sys.stderr)
+        return 130
+    return code
+
+
+def _run(options: argparse.Namespace) -> int:
+    console = Console()
+    settings = EngineSettings(
+        model=options.model,
+        engine=options.engine,
+        revision=options.revision,
+        family=options.family,
+        device=options.device,
+        dtype=options.dtype,
+        attention=options.attn,
+        batch_size=options.batch_size,
+        allow_pickle=options.allow_pickle,
+        trust_remote_code=options.trust_remote_code,
+    )
+    try:
+        results = evaluate(
+            options.model,
+            options.tasks.split(","),
+            data=options.data,
+            limit=options.limit,
+            out=options.out,
+            retry_failed=options.retry_failed,
+            settings=settings,
+            watcher=console,
+        )
+    finally:
+        console.close()
+    return 1 if any(result.failed for result in results) else 0
+
+
+def _score(options: argparse.Namespace) -> int:
+    task = load_task(options.task)
+    data = read_samples(task, options.data)
+    scores, result = score_predictions(task, data, read_predictions(options.predictions))
+    print(result_table(result))
+    try:
+        if options.json:
+            write_json(options.json, result_to_json(result))
+        if options.scores:
+            write_scores(options.scores, scores)
+    except OSError as error:
+        raise UsageError(f"{error.filename}: cannot be written: {error.strerror}") from error
+    return 0
+
+
+def _leaderboard(options: argparse.Namespace) -> int:
+    missing = [path for path in options.runs if not path.is_dir()]
+    if missing:
+        raise UsageError(f"{missing[0]}: no such folder of runs")
+    table = FORMATS[options.format](build_leaderboard(find_runs(options.runs)))
+    if options.out:
+        options.out.write_text(table + "\n", encoding="utf-8")
+    else:
+        print(table)
+    return 0
+
+
+def _tasks(_: argparse.Namespace) -> int:
+    rows = [["task", "title", "primary metric", "rows", "scored"]]
+    for name in task_names():
+        task = load_task(name)
+        counts = " or ".join(f"{count:,}" for count in task.versions)
+        rows.append([name, task.title, task.primary, counts, task.scored_at])
+    print(text_table(rows))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="llava-eval", description="Evaluate LLaVA checkpoints, exactly and with error bars."
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_run(commands.add_parser("run", help="evaluate a model on tasks"))
+    _add_score(commands.add_parser("score", help="score a predictions file, without a model"))
+    _add_leaderboard(commands.add_parser("leaderboard", help="all results in one table"))
+    tasks = commands.add_parser("tasks", help="list the tasks")
+    tasks.set_defaults(command=_tasks)
+    return parser
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    defaults = EngineSettings("demo")
+    add = parser.add_argument
+    add("--model", required=True, help="demo, a folder, or a Hub model owner/name")
+    add("--tasks", required=True, metavar="A,B", help="names with commas between, or all")
+    add("--data", metavar="SOURCE", help=f"{DATA_HELP} (default: hub; mini for the demo)")
+    add("--out", type=Path, metavar="DIR", help="one folder per task in it (results/runs/MODEL)")
+    add("--limit", type=int, metavar="N", help="draw at most N samples, whole images at a time")
+    add("--batch-size", type=int, default=defaults.batch_size, metavar="N")
+    add("--device", default=defaults.device, help="auto, cpu, cuda, cuda:1, mps")
+    add("--dtype", default=defaults.dtype, help="auto, float32, float16, bfloat16")
+    add("--attn", default=defaults.attention, help="sdpa, eager, flash_attention_2")
+    add("--engine", default=defaults.engine, help=", ".join(ENGINES))
+    add("--family", help="conversation template and image policy, if not recognised")
+    add("--revision", help="branch, tag or commit of a Hub model")
+    add("--retry-failed", action="store_true", help="ask again what failed in an earlier run")
+    add("--allow-pickle", action="store_true", help="load weights that are not safetensors")
+    add("--trust-remote-code", action="store_true", help="run code that comes with the model")
+    parser.set_defaults(command=_run)
+
+
+def _add_score(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("task", help="name of the task")
+    add("--data", required=True, metavar="SOURCE", help=DATA_HELP)
+    add("--predictions", required=True, type=Path, metavar="FILE", help="jsonl, one per answer")
+    add("--json", type=Path, metavar="FILE", help="write the result there")
+    add("--scores", type=Path, metavar="FILE", help="write one line per row there")
+    parser.set_defaults(command=_score)
+
+
+def _add_leaderboard(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("runs", nargs="*", type=Path, default=[Path("results/runs")], metavar="RUN")
+    add("--format", choices=FORMATS, default="text")
+    add("--out", type=Path, metavar="FILE", help="write the table there")
+    parser.set_defaults(command=_leaderboard)

@@ -1,0 +1,104 @@
+"""What a person sees while a run goes on and when it ends."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from llava_eval.checkpoint import DEMO
+from llava_eval.leaderboard import flaws
+from llava_eval.records import Prediction, Result
+from llava_eval.tables import show, text_table
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from llava_eval.runner import Outcome, Plan
+
+DEMO_NOTE = (
+    "This is the built-in demo: a tiny model on a small split of handwritten digits.\n"
+    "Its numbers show that the harness works; they are not comparable with published ones."
+)
+
+
+class Console:
+    """A watcher that prints the plan, a progress bar and the table of a task."""
+
+    def __init__(self) -> None:
+        self.bar: tqdm[Any] | None = None
+
+    def start(self, plan: Plan) -> None:
+        """Print what is about to happen and open the progress bar."""
+        from tqdm import tqdm
+
+        print(_plan(plan), flush=True)
+        self.bar = tqdm(
+            total=len(plan.data.samples),
+            initial=plan.answered,
+            unit="sample",
+            file=sys.stderr,
+            dynamic_ncols=True,
+        )
+
+    def advance(self, predictions: Sequence[Prediction]) -> None:
+        """Move the progress bar."""
+        if self.bar is not None:
+            self.bar.update(len(predictions))
+
+    def finish(self, outcome: Outcome) -> None:
+        """Close the progress bar and print the table."""
+        self.close()
+        rate = outcome.answered / outcome.seconds if outcome.answered else 0.0
+        print(f"\n{result_table(outcome.result)}\n")
+        if outcome.answered:
+            print(f"{outcome.answered:,} samples in {outcome.seconds:.1f} s: {rate:.1f} a second")
+        print(f"files: {outcome.folder}")
+
+    def close(self) -> None:
+        """Close the progress bar, if one is open."""
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
+
+
+def _plan(plan: Plan) -> str:
+    rows = [
+        ("model", f"{plan.model} ({plan.identity.get('dtype', plan.identity['engine'])})"),
+        ("weights", plan.identity["weights"]),
+        ("task", f"{plan.task.title}, protocol {plan.task.protocol}"),
+        ("split", f"{plan.data.source}, version: {plan.data.version}"),
+        ("samples", f"{len(plan.data.samples):,}" + _already(plan)),
+        ("device", plan.environment.get("device", "none")),
+        ("batch", str(plan.environment.get("batch_size", 1))),
+        ("files", str(plan.folder)),
+    ]
+    lines = [f"{name:<9}{value}" for name, value in rows]
+    return "\n".join(["", *([DEMO_NOTE, ""] if plan.model == DEMO else []), *lines, ""])
+
+
+def _already(plan: Plan) -> str:
+    return f", {plan.answered:,} of them answered before" if plan.answered else ""
+
+
+def result_table(result: Result) -> str:
+    """Lay out a result: overall first, then its groups, then the counts.
+
+    Args:
+        result: Of one task.
+
+    Returns:
+        Lines of text: one row per group, one column per metric, 95 % intervals in brackets.
+    """
+    names = list(result.metrics)
+    rows = [[f"{result.task}, {result.unit}", *names]]
+    rows += [
+        [group, *(show(figures[name]) if name in figures else "" for name in names)]
+        for group, figures in result.groups.items()
+    ]
+    rows.append(["all", *(show(result.metrics[name]) for name in names)])
+    counts = f"{result.n:,} samples: {result.unparsed:,} unparsed, {result.failed:,} failed"
+    lines = [text_table(rows), "", f"{counts}, {result.missing:,} missing"]
+    if result.mini:
+        lines.append("mini split: not comparable with published numbers")
+    return "\n".join(lines + [f"not the benchmark's number: {flaw}" for flaw in flaws(result)])

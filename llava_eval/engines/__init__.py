@@ -1,0 +1,90 @@
+"""Engines: requests to predictions.
+
+`ENGINES` is the whole registry. Each entry imports its module when it is called, so that
+nothing heavy is loaded before it is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from llava_eval.errors import UsageError, nearest
+from llava_eval.records import Json, Prediction, Request
+
+
+class Engine(Protocol):
+    """Anything that answers requests."""
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[list[Prediction]]:
+        """Answer all requests, in any order, and yield answers as they arrive.
+
+        A request that cannot be answered becomes a `Prediction` with its error.
+        """
+
+    def identity(self) -> Json:
+        """Return all that can change an answer: model, digest, family, dtype, ..."""
+
+    def environment(self) -> Json:
+        """Return what is worth recording besides: versions, device, batch size."""
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """What a user can say about an engine.
+
+    Attributes:
+        model: "demo", a folder, or "owner/name" on the Hub; a predictions file for replay.
+        engine: Key of `ENGINES`.
+        revision: Branch, tag or commit on the Hub.
+        family: Key of `families.FAMILIES`; None: recognised from the checkpoint.
+        device: "auto", "cpu", "cuda", "cuda:1", "mps".
+        dtype: "auto" (float32 on a CPU, else the checkpoint's own), "float32", "float16",
+            "bfloat16".
+        attention: An attention implementation of transformers.
+        batch_size: Most requests in a batch.
+        allow_pickle: Accept weights that are not safetensors.
+        trust_remote_code: Accept a checkpoint that brings Python code.
+    """
+
+    model: str
+    engine: str = "hf"
+    revision: str | None = None
+    family: str | None = None
+    device: str = "auto"
+    dtype: str = "auto"
+    attention: str = "sdpa"
+    batch_size: int = 16
+    allow_pickle: bool = False
+    trust_remote_code: bool = False
+
+
+def _hf(settings: EngineSettings) -> Engine:
+    from llava_eval.engines.hf import HfEngine
+
+    return HfEngine.load(settings)
+
+
+def _replay(settings: EngineSettings) -> Engine:
+    from llava_eval.engines.replay import ReplayEngine
+
+    return ReplayEngine.load(settings)
+
+
+ENGINES: dict[str, Callable[[EngineSettings], Engine]] = {"hf": _hf, "replay": _replay}
+
+
+def load_engine(settings: EngineSettings) -> Engine:
+    """Load the engine that the settings name.
+
+    Raises:
+        UsageError: There is no such engine, or a setting is out of range.
+        ModelError: The model cannot be loaded safely and exactly.
+    """
+    if settings.engine not in ENGINES:
+        known = nearest(settings.engine, ENGINES)
+        raise UsageError(f"--engine {settings.engine}: not known; {known}")
+    if settings.batch_size < 1:
+        raise UsageError(f"--batch-size {settings.batch_size}: must be at least 1")
+    return ENGINES[settings.engine](settings)

@@ -1,0 +1,58 @@
+"""Image bytes to the square RGB picture that the image processor gets."""
+
+from __future__ import annotations
+
+import io
+import warnings
+
+from PIL import Image, UnidentifiedImageError
+
+from llava_eval.errors import DataError
+from llava_eval.records import ImageRef
+
+
+def open_image(ref: ImageRef) -> Image.Image:
+    """Decode an image and convert it to RGB.
+
+    Raises:
+        DataError: The bytes cannot be read, are no image, or are cut short.
+
+    Departs: LLaVA's scripts for ScienceQA and MMBench pad before they convert to RGB, which
+    gives palette and CMYK images another border; here every image is converted first, as
+    LLaVA does for all other benchmarks.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(ref.read()))
+            return image.convert("RGB")
+    except (
+        UnidentifiedImageError,
+        OSError,
+        ValueError,
+        SyntaxError,
+        Image.DecompressionBombError,
+        Image.DecompressionBombWarning,
+    ) as error:
+        raise DataError(f"{ref.name}: not a readable image: {error}") from error
+
+
+def pad_to_square(image: Image.Image, fill: tuple[int, int, int]) -> Image.Image:
+    """Put an image in the middle of a square of its longer side.
+
+    Args:
+        image: RGB, any size.
+        fill: Colour of the border; (122, 116, 104) for CLIP's mean.
+
+    Returns:
+        The image itself if it is square already.
+
+    Source: haotian-liu/LLaVA, `llava/mm_utils.py` (`expand2square`).
+    """
+    width, height = image.size
+    if width == height:
+        return image
+    side = max(width, height)
+    square = Image.new("RGB", (side, side), fill)
+    square.paste(image, ((side - width) // 2, (side - height) // 2))
+    return square

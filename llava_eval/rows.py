@@ -1,0 +1,288 @@
+"""Files and data sets to rows: parquet, jsonl, tsv, `save_to_disk` folders and the Hub.
+
+A row is a dict that knows where it stands. Its image is an `ImageRef`: scoring reads no pixel,
+and a run reads one image at a time.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import threading
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from llava_eval.errors import DataError
+from llava_eval.records import ImageRef
+
+
+class Row(dict[str, Any]):
+    """One row; `where` is the file and line that an error message names."""
+
+    __slots__ = ("number", "source")
+
+    def __init__(self, content: dict[str, Any], source: str, number: int) -> None:
+        super().__init__(content)
+        self.source = source
+        self.number = number
+
+    @property
+    def where(self) -> str:
+        """The place of this row: file and line, or data set and row."""
+        return f"{self.source}:{self.number}"
+
+    def require(self, name: str, *kinds: type) -> Any:
+        """Return a field of one of these types.
+
+        Raises:
+            DataError: It is missing or of another type.
+        """
+        if name not in self:
+            raise DataError(f"{self.where}: no {name!r} here; there is {', '.join(self)}")
+        if type(self[name]) not in kinds:
+            wanted = " or ".join(kind.__name__ for kind in kinds)
+            raise DataError(f"{self.where}: {name} is {self[name]!r}, must be {wanted}")
+        return self[name]
+
+
+def read_rows(path: Path, image: str) -> list[Row]:
+    """Read a local file or folder of rows.
+
+    Args:
+        path: A .parquet, .jsonl, .json (lines or one list) or .tsv file, a folder written by
+            `save_to_disk`, or a folder of parquet files.
+        image: Name of the image column, "" if there is none; its values become `ImageRef`.
+
+    Raises:
+        DataError: The file is missing, broken or of an unknown kind.
+    """
+    if path.is_dir():
+        return _read_folder(path, image)
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder")
+    if path.suffix not in READERS:
+        raise DataError(f"{path}: cannot read {path.suffix!r} files; known: {', '.join(READERS)}")
+    return READERS[path.suffix](path, image)
+
+
+def read_hub(repo: str, config: str, split: str, image: str) -> list[Row]:
+    """Read a split of a data set of the Hub, or of its local cache.
+
+    Raises:
+        DataError: The Hub does not have it or cannot be reached.
+    """
+    import datasets
+
+    where = f"{repo} ({config or 'default'}, {split})"
+    try:
+        data = datasets.load_dataset(repo, config or None, split=split)
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+        raise DataError(f"{where}: cannot be loaded: {_first_line(error)}") from error
+    return _dataset_rows(data, where, image)
+
+
+def read_jsonl(path: Path) -> list[Row]:
+    """Read a file of one JSON object per line.
+
+    Raises:
+        DataError: The file cannot be read, or a line is not a JSON object.
+    """
+    return [
+        Row(_json_object(line, f"{path}:{number}"), str(path), number)
+        for number, line in enumerate(read_text(path).split("\n"), 1)
+        if line.strip()
+    ]
+
+
+def read_text(path: Path) -> str:
+    """Return the content of a UTF-8 file, with or without a byte order mark.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8: {error}") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def file_image(folder: Path, name: str) -> ImageRef:
+    """Name an image file, to be read when a model needs it.
+
+    Args:
+        folder: The folder that all images of the data set are in.
+        name: As the data set gives it; a name that leads out of the folder is never opened.
+    """
+    return ImageRef(str(folder / name), partial(_read_inside, folder, name))
+
+
+def _read_inside(folder: Path, name: str) -> bytes:
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise DataError(f"{folder / name}: leads out of the data folder; not opened")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _read_folder(path: Path, image: str) -> list[Row]:
+    if (path / "state.json").exists():
+        import datasets
+
+        try:
+            data = datasets.load_from_disk(str(path))
+        except (OSError, ValueError, KeyError) as error:
+            raise DataError(f"{path}: cannot be loaded: {_first_line(error)}") from error
+        return _dataset_rows(data, str(path), image)
+    if (path / "dataset_dict.json").exists():
+        splits = ", ".join(json.loads(read_text(path / "dataset_dict.json"))["splits"])
+        raise DataError(f"{path}: holds several splits; name the folder of one of {splits}")
+    files = sorted(path.glob("**/*.parquet"))
+    if not files:
+        raise DataError(f"{path}: neither parquet files nor a save_to_disk folder")
+    return [row for file in files for row in _read_parquet(file, image)]
+
+
+def _read_parquet(path: Path, image: str) -> list[Row]:
+    import pyarrow
+    import pyarrow.parquet as parquet
+
+    try:
+        file = parquet.ParquetFile(path)
+        names = [name for name in file.schema_arrow.names if name != image]
+        content = file.read(columns=names).to_pylist()
+    except (OSError, pyarrow.ArrowException) as error:
+        raise DataError(f"{path}: not a whole parquet file: {_first_line(error)}") from error
+    rows = [Row(values, str(path), number) for number, values in enumerate(content)]
+    if image in file.schema_arrow.names:
+        images = _ParquetImages(path, image)
+        for row in rows:
+            row[image] = ImageRef(row.where, partial(images.read, row.number))
+    return rows
+
+
+class _ParquetImages:
+    """The image column of a parquet file; one row group is held at a time."""
+
+    def __init__(self, path: Path, column: str) -> None:
+        import pyarrow.parquet as parquet
+
+        self.path, self.column = path, column
+        self.file = parquet.ParquetFile(path)
+        metadata = self.file.metadata
+        self.sizes = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
+        self.group = -1
+        self.values: Any = None
+        self.lock = threading.Lock()
+
+    def read(self, number: int) -> bytes:
+        """Return the bytes of the image in row `number` of the file."""
+        group = 0
+        while number >= self.sizes[group]:
+            number -= self.sizes[group]
+            group += 1
+        with self.lock:
+            if group != self.group:
+                table = self.file.read_row_group(group, columns=[self.column])
+                self.group, self.values = group, table.column(0)
+            value = self.values[number].as_py()
+        return _image_bytes(value, f"{self.path}: row {number}")
+
+
+def _dataset_rows(data: Any, where: str, image: str) -> list[Row]:
+    """Rows of a `datasets.Dataset`; images stay in its memory-mapped files."""
+    import datasets
+
+    names = data.column_names
+    if image in names:
+        pictures = data.select_columns([image]).cast_column(image, datasets.Image(decode=False))
+    plain = data.select_columns([name for name in names if name != image])
+    rows = [Row(values, where, number) for number, values in enumerate(plain)]
+    if image in names:
+        for row in rows:
+            read = partial(_dataset_image, pictures, row.number, image)
+            row[image] = ImageRef(row.where, read)
+    return rows
+
+
+def _dataset_image(pictures: Any, number: int, column: str) -> bytes:
+    return _image_bytes(pictures[number][column], f"row {number}")
+
+
+def _image_bytes(value: Any, where: str) -> bytes:
+    """Take the bytes out of the Hub's image layout, {"bytes": ..., "path": ...}."""
+    content = value.get("bytes") if isinstance(value, dict) else value
+    if not isinstance(content, bytes):
+        raise DataError(f"{where}: no image bytes here")
+    return content
+
+
+def _read_json_rows(path: Path, image: str) -> list[Row]:
+    text = read_text(path)
+    if text.lstrip().startswith("["):
+        try:
+            items = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise DataError(f"{path}:{error.lineno}: not valid JSON ({error.msg})") from error
+        for number, item in enumerate(items):
+            if not isinstance(item, dict):
+                raise DataError(f"{path}:{number}: {item!r} must be an object like {{...}}")
+        rows = [Row(item, str(path), number) for number, item in enumerate(items)]
+    else:
+        rows = read_jsonl(path)
+    for row in rows:
+        if isinstance(row.get(image), str):
+            row[image] = file_image(path.parent, row[image])
+    return rows
+
+
+def _read_tsv(path: Path, image: str) -> list[Row]:
+    import pandas
+
+    try:
+        table = pandas.read_table(path, dtype=str, encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: not a readable table: {_first_line(error)}") from error
+    content: list[dict[str, Any]] = (
+        table.astype(object).where(table.notna(), None).to_dict("records")
+    )
+    rows = [Row(values, str(path), number) for number, values in enumerate(content, 2)]
+    for row in rows:
+        if isinstance(row.get(image), str):
+            row[image] = ImageRef(row.where, partial(_base64_image, row[image], row.where))
+    return rows
+
+
+def _base64_image(text: str, where: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise DataError(f"{where}: the image is not base64: {error}") from error
+
+
+READERS: dict[str, Callable[[Path, str], list[Row]]] = {
+    ".parquet": _read_parquet,
+    ".jsonl": _read_json_rows,
+    ".json": _read_json_rows,
+    ".tsv": _read_tsv,
+}
+
+
+def _json_object(line: str, where: str) -> dict[str, Any]:
+    try:
+        value = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise DataError(f"{where}: not valid JSON ({error.msg}); is the file complete?") from error
+    if not isinstance(value, dict):
+        raise DataError(f"{where}: {line.strip()[:40]!r} must be an object like {{...}}")
+    return value
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

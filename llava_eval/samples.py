@@ -1,0 +1,167 @@
+"""Rows to samples: where a task's data is found, and which column holds what."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from llava_eval.digests import digest_of_parts
+from llava_eval.errors import DataError
+from llava_eval.official import OFFICIAL
+from llava_eval.records import DataSet, ImageRef, Sample
+from llava_eval.resources import resource
+from llava_eval.rows import Row, read_hub, read_rows
+from llava_eval.scorers import SCORERS
+from llava_eval.task import Columns, Task
+
+
+def read_samples(task: Task, data: str = "hub") -> DataSet:
+    """Read all samples of a task.
+
+    Args:
+        task: Its card names the sources and columns.
+        data: "mini" (the demo's split), "hub", a Hub repository "owner/name" with the card's
+            columns, a local file or folder of rows in the Hub's schema, or LLaVA's official
+            folder (the benchmark's own folder or any folder above it).
+
+    Returns:
+        The samples, with the version that their number belongs to.
+
+    Raises:
+        DataError: The data cannot be read, has duplicate ids or rows that cannot be scored,
+            or a download of the Hub has a number of rows that no version has.
+    """
+    source, rows = _read_source(task, data)
+    if not rows:
+        raise DataError(f"{source}: no rows in it")
+    samples = tuple(_to_sample(task, row) for row in rows)
+    _check_unique(samples, rows)
+    known = source == "mini" or len(samples) in task.versions
+    if source.startswith("hub:") and not known:
+        counts = " or ".join(f"{count:,}" for count in task.versions)
+        raise DataError(
+            f"{source}: {len(samples):,} rows, must be {counts}; "
+            "an incomplete download? delete it from the Hub's cache and try again"
+        )
+    version = "mini" if source == "mini" else task.versions.get(len(samples), "unknown")
+    return DataSet(source, version, known, samples, _digest(samples))
+
+
+def draw(data: DataSet, limit: int, seed: int = 0) -> DataSet:
+    """Draw whole clusters at random until the next one would exceed `limit` samples.
+
+    At least one cluster is drawn. The order of the samples is kept.
+    """
+    clusters: defaultdict[str, list[Sample]] = defaultdict(list)
+    for sample in data.samples:
+        clusters[sample.cluster or sample.id].append(sample)
+    names = sorted(clusters)
+    random.Random(seed).shuffle(names)  # noqa: S311 (a draw, not a secret)
+    kept: set[str] = set()
+    for name in names:
+        if kept and len(kept) + len(clusters[name]) > limit:
+            break
+        kept.update(sample.id for sample in clusters[name])
+    samples = tuple(sample for sample in data.samples if sample.id in kept)
+    drawn = len(samples) < len(data.samples)
+    return DataSet(data.source, data.version, data.known, samples, _digest(samples), drawn)
+
+
+def _read_source(task: Task, data: str) -> tuple[str, list[Row]]:
+    image = task.columns.image
+    if data == "mini":
+        return "mini", read_rows(resource("tasks") / task.mini, image)
+    if data == "hub":
+        return _read_first_repo(task)
+    path = Path(data).expanduser()
+    folder = _official_folder(task, path)
+    if folder is not None:
+        return str(path), OFFICIAL[task.official.reader](folder)
+    if path.exists():
+        return str(path), read_rows(path, image)
+    if data.count("/") == 1 and not data.startswith((".", "~", "/")):
+        return f"hub:{data}", read_hub(data, task.hub.config, task.hub.split, image)
+    raise DataError(
+        f"{data}: no such file or folder; give 'mini', 'hub', a Hub data set 'owner/name', "
+        f"a file of rows, or LLaVA's folder with {task.official.folder}/{task.official.marker}"
+    )
+
+
+def _official_folder(task: Task, path: Path) -> Path | None:
+    name = task.official.folder
+    for folder in (path, path / name, path / "eval" / name, path / "playground/data/eval" / name):
+        if (folder / task.official.marker).exists():
+            return folder
+    return None
+
+
+def _read_first_repo(task: Task) -> tuple[str, list[Row]]:
+    """Read the first repository that can be loaded; if none can, say why for each."""
+    reasons = []
+    for repo in task.hub.repos:
+        try:
+            rows = read_hub(repo, task.hub.config, task.hub.split, task.columns.image)
+        except DataError as error:
+            reasons.append(str(error))
+        else:
+            return f"hub:{repo}", rows
+    raise DataError(f"{task.name}: {'; '.join(reasons)}; or name local files with --data")
+
+
+def _to_sample(task: Task, row: Row) -> Sample:
+    columns = task.columns
+    sample = Sample(
+        id=_text(row, columns.id) if columns.id else str(row.number),
+        question=row.require(columns.question, str),
+        images=_images(columns, row),
+        references=tuple(_texts(row, columns.references)),
+        groups={name: _text(row, column) for name, column in columns.groups.items()},
+        cluster=_text(row, columns.cluster),
+    )
+    try:
+        SCORERS[task.scorer].check(sample)
+    except DataError as error:
+        raise DataError(f"{row.where}: {error}") from error
+    return sample
+
+
+def _images(columns: Columns, row: Row) -> tuple[ImageRef, ...]:
+    if not columns.image:
+        return ()
+    image = row.get(columns.image)
+    return (image if isinstance(image, ImageRef) else _no_image(columns.image, row.where),)
+
+
+def _no_image(column: str, where: str) -> ImageRef:
+    def read() -> bytes:
+        raise DataError(f"{where}: no image in column {column!r}")
+
+    return ImageRef(where, read)
+
+
+def _text(row: Row, column: str) -> str:
+    return str(row.require(column, str, int))
+
+
+def _texts(row: Row, column: str) -> Sequence[str]:
+    value: Any = row.require(column, str, list)
+    return value if isinstance(value, list) else [value]
+
+
+def _check_unique(samples: Sequence[Sample], rows: Sequence[Row]) -> None:
+    first: dict[str, Row] = {}
+    for sample, row in zip(samples, rows, strict=True):
+        if sample.id in first:
+            raise DataError(f"{row.where}: id {sample.id!r} stands at {first[sample.id].where} too")
+        first[sample.id] = row
+
+
+def _digest(samples: Sequence[Sample]) -> str:
+    """Digest all that can move a score. Images are left out: scoring never reads them."""
+    return digest_of_parts(
+        [s.id, s.question, s.choices, s.references, s.hint, dict(s.groups), s.cluster]
+        for s in sorted(samples, key=lambda sample: sample.id)
+    )

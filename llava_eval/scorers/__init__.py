@@ -1,0 +1,13 @@
+"""Scorers: per sample `score`, per set `summarize`.
+
+`SCORERS` is the whole registry. A scorer's version rises when one of its golden rows changes.
+"""
+
+from __future__ import annotations
+
+from llava_eval.scorers.base import Scorer
+from llava_eval.scorers.yes_no import POPE
+
+SCORERS: dict[str, Scorer] = {"pope": POPE}
+
+__all__ = ["SCORERS", "Scorer"]

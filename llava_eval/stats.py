@@ -1,0 +1,97 @@
+"""Intervals: a seeded bootstrap over clusters.
+
+Questions about one image are not independent, so whole images are drawn, not questions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llava_eval.records import Estimate
+
+Array = NDArray[np.float64]
+
+SEED = 0
+REPLICATES = 1000
+BLOCK = 4_000_000  # drawn weights held at a time: 32 MB
+
+
+def cluster_totals(clusters: Sequence[str], cells: Sequence[int], n_cells: int) -> Array:
+    """Count, for every cluster, how many of its samples fall into each cell.
+
+    Clusters are put in the order of their names, so the order of rows moves nothing.
+
+    Args:
+        clusters: Cluster of each sample; an empty name is a cluster of its own.
+        cells: Cell of each sample, 0 <= cell < n_cells.
+        n_cells: Number of cells.
+
+    Returns:
+        Shape (clusters, n_cells).
+    """
+    names = [name or f"\0{place}" for place, name in enumerate(clusters)]
+    _, owner = np.unique(np.array(names), return_inverse=True)
+    totals = np.zeros((owner.max() + 1, n_cells))
+    np.add.at(totals, (owner, np.asarray(cells)), 1)
+    return totals
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """Figures of any shape with the bounds of their 95 % intervals, all of the same shape."""
+
+    point: Array
+    low: Array
+    high: Array
+
+    def estimate(self, place: tuple[int, ...], n: int) -> Estimate:
+        """Return one figure, which rests on `n` samples; an undefined one holds None."""
+        if np.isnan(self.point[place]):
+            return Estimate(None, None, None, n)
+        return Estimate(
+            float(self.point[place]), float(self.low[place]), float(self.high[place]), n
+        )
+
+
+def bootstrap(
+    totals: Array,
+    statistic: Callable[[Array], Array],
+    replicates: int = REPLICATES,
+    seed: int = SEED,
+) -> Bootstrap:
+    """Estimate statistics of sums over clusters, with 95 % percentile intervals.
+
+    Args:
+        totals: Shape (clusters, cells): what each cluster adds to each sum.
+        statistic: Maps sums of shape (..., cells) to figures of shape (..., *shape);
+            NaN where a figure is undefined. Draws in which it is undefined are left out.
+        replicates: Number of draws.
+        seed: The same seed gives the same interval.
+
+    Returns:
+        Figures and bounds of shape `shape`.
+    """
+    rng = np.random.default_rng(seed)
+    n_clusters = len(totals)
+    point = statistic(totals.sum(axis=0))
+    step = max(1, BLOCK // n_clusters)
+    drawn = np.concatenate(
+        [
+            statistic(_draws(rng, n_clusters, min(step, replicates - start)) @ totals)
+            for start in range(0, replicates, step)
+        ]
+    )
+    # Where the figure itself is undefined its draws may all be: any number keeps numpy quiet.
+    drawn = np.where(np.isnan(point), 0.0, drawn)
+    low, high = np.nanpercentile(drawn, [2.5, 97.5], axis=0)
+    return Bootstrap(point, low, high)
+
+
+def _draws(rng: np.random.Generator, n_clusters: int, count: int) -> Array:
+    """How often each cluster occurs in each of `count` draws: shape (count, clusters)."""
+    weights = rng.multinomial(n_clusters, np.full(n_clusters, 1 / n_clusters), size=count)
+    return weights.astype(np.float64)

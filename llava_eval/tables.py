@@ -1,0 +1,50 @@
+"""Numbers and tables as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llava_eval.records import Estimate
+
+
+def show(estimate: Estimate) -> str:
+    """Write a figure with one decimal and its interval.
+
+    >>> show(Estimate(85.947, 84.9, 86.95, 8910))
+    '85.9 [84.9, 87.0]'
+    >>> show(Estimate(None, None, None, 10))
+    'undefined'
+    """
+    if estimate.value is None:
+        return "undefined"
+    return f"{estimate.value:.1f} [{estimate.low:.1f}, {estimate.high:.1f}]"
+
+
+def text_table(rows: Sequence[Sequence[str]]) -> str:
+    """Lay out rows in columns; the first row is the heading, the first column text.
+
+    >>> print(text_table([["model", "pope"], ["a", "85.9"]]))
+    model  pope
+    a      85.9
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if place else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )
+
+
+def markdown_table(rows: Sequence[Sequence[str]]) -> str:
+    r"""Write rows as a Markdown table; the first row is the heading.
+
+    >>> print(markdown_table([["model", "pope"], ["a|b", "85.9"]]))
+    | model | pope |
+    |---|---:|
+    | a\|b | 85.9 |
+    """
+    ruler = "|---|" + "---:|" * (len(rows[0]) - 1)
+    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return "\n".join([lines[0], ruler, *lines[1:]])

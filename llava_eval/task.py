@@ -1,0 +1,276 @@
+"""Cards and tasks: find, load, check strictly, fingerprint.
+
+A card is data. `load_task` checks every key and type of it, so that a slip of the pen is one
+line that names the file, the key and the nearest known one, and never a silent default.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import string
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from llava_eval.digests import digest_of
+from llava_eval.errors import CardError, UsageError, nearest
+from llava_eval.official import OFFICIAL
+from llava_eval.prompts import PROMPT_FIELDS, QUESTION_RULES
+from llava_eval.resources import resource
+from llava_eval.scorers import SCORERS
+
+# Order of the columns in the tables of the LLaVA-1.5 paper; other tasks stand behind them.
+TABLE = (
+    "vqav2",
+    "gqa",
+    "vizwiz",
+    "scienceqa",
+    "textvqa",
+    "pope",
+    "mme",
+    "mmbench",
+    "mmbench_cn",
+    "seedbench",
+    "llava_bench",
+    "mmvet",
+)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which column of a row holds what; a name that is left out is not in these rows.
+
+    Every source of a task delivers the same columns, those of its Hub data set.
+    """
+
+    question: str
+    id: str = ""  # left out: the row's number
+    references: str = ""
+    image: str = ""
+    choices: list[str] = field(default_factory=list)
+    hint: str = ""
+    cluster: str = ""
+    groups: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Hub:
+    """A data set of the Hugging Face Hub; the first repository that exists is used."""
+
+    repos: list[str]
+    split: str
+    config: str = ""
+
+
+@dataclass(frozen=True)
+class Official:
+    """The folder that LLaVA's own scripts read."""
+
+    folder: str  # below playground/data/eval
+    marker: str  # a file by which the folder is recognised
+    reader: str  # key of `official.OFFICIAL`
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """The question text: lines joined by newlines.
+
+    A line in square brackets is left out where its field is empty; `{options}` stands for one
+    line per choice, "A. ..." and so on.
+    """
+
+    lines: list[str]
+    question: str = "as_is"  # key of `prompts.QUESTION_RULES`
+
+
+@dataclass(frozen=True)
+class Citation:
+    """Where the benchmark comes from."""
+
+    paper: str
+    url: str
+
+
+@dataclass(frozen=True)
+class Task:
+    """A benchmark with its protocol: the content of one card.
+
+    Attributes:
+        name: Used on the command line and in files.
+        title: Heading of its column.
+        asks: One sentence: what the benchmark asks.
+        prompt: How the question text is made.
+        max_new_tokens: Limit of greedy generation.
+        scorer: Key of `scorers.SCORERS`.
+        primary: Metric that stands in the table.
+        unit: "percent" or "points".
+        versions: Number of rows to the name of the version that has so many.
+        columns: Where in a row what is found.
+        mini: File of the demo's own split, below `tasks/`.
+        hub: The Hub's data set.
+        official: The folder of LLaVA's own scripts.
+        citation: Where the benchmark comes from.
+        scored_at: Where answers can be scored.
+        others: What other tools do differently, one sentence each.
+    """
+
+    name: str
+    title: str
+    asks: str
+    prompt: Prompt
+    max_new_tokens: int
+    scorer: str
+    primary: str
+    unit: str
+    versions: dict[int, str]
+    columns: Columns
+    mini: str
+    hub: Hub
+    official: Official
+    citation: Citation
+    scored_at: str
+    others: list[str] = field(default_factory=list)
+
+    @property
+    def protocol(self) -> str:
+        """Digest of everything in card and scorer that can move a score."""
+        return digest_of(
+            {
+                "prompt": dataclasses.asdict(self.prompt),
+                "max_new_tokens": self.max_new_tokens,
+                "scorer": self.scorer,
+                "scorer_version": SCORERS[self.scorer].version,
+                "primary": self.primary,
+            }
+        )
+
+
+def task_names() -> list[str]:
+    """Return the names of all tasks, in the order of the LLaVA-1.5 table."""
+    names = [path.stem for path in resource("tasks").glob("*.yaml")]
+    return sorted(names, key=lambda name: (*(name != column for column in TABLE), name))
+
+
+def load_task(name: str) -> Task:
+    """Load one task by name.
+
+    Raises:
+        UsageError: There is no such task; the nearest name is given.
+        CardError: Its card is not valid.
+    """
+    if name not in task_names():
+        raise UsageError(f"task {name!r} is not known; {nearest(name, task_names())}")
+    return load_card(resource("tasks") / f"{name}.yaml")
+
+
+def load_card(path: Path) -> Task:
+    """Load and check a card.
+
+    Args:
+        path: A YAML file whose keys are the attributes of `Task`.
+
+    Raises:
+        CardError: A key is unknown, missing, given twice or of the wrong type, or it names
+            a scorer, a metric or a prompt field that does not exist.
+    """
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # noqa: S506 (a SafeLoader)
+    except yaml.YAMLError as error:
+        raise CardError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise CardError(f"{path}: cannot be read: {error}") from error
+    task = typing.cast(Task, _build(Task, content, str(path)))
+    _check_names(task, path)
+    return task
+
+
+def _check_names(task: Task, path: Path) -> None:
+    if task.name != path.stem:
+        raise CardError(f"{path}: name: {task.name!r} must equal the file's name {path.stem!r}")
+    for key, value, known in (
+        ("scorer", task.scorer, SCORERS),
+        ("prompt.question", task.prompt.question, QUESTION_RULES),
+        ("unit", task.unit, ("percent", "points")),
+        ("official.reader", task.official.reader, OFFICIAL),
+    ):
+        if value not in known:
+            raise CardError(f"{path}: {key}: {value!r} is not known; {nearest(value, known)}")
+    metrics = SCORERS[task.scorer].metrics
+    if task.primary not in metrics:
+        hint = nearest(task.primary, metrics)
+        raise CardError(f"{path}: primary: {task.scorer} has no metric {task.primary!r}; {hint}")
+    for used in sorted(_fields_in(task.prompt.lines) - PROMPT_FIELDS):
+        hint = nearest(used, PROMPT_FIELDS)
+        raise CardError(f"{path}: prompt.lines: {{{used}}} is not a field; {hint}")
+
+
+def _fields_in(lines: list[str]) -> set[str]:
+    return {name for line in lines for _, name, _, _ in string.Formatter().parse(line) if name}
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """A safe loader for which a key given twice is an error, not the last one's win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for place, key in enumerate(keys):
+            if key in keys[:place]:
+                raise yaml.YAMLError(f"key {key!r} is given twice")
+        return super().construct_mapping(node, deep)
+
+
+def _build(kind: Any, value: Any, where: str) -> Any:
+    """Turn parsed YAML into `kind`: a data class, list[X], dict[K, V] or a plain type."""
+    if dataclasses.is_dataclass(kind):
+        return _build_record(typing.cast(type, kind), value, where)
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is list:
+        items = _expect(list, value, where)
+        return [_build(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(items)]
+    if origin is dict:
+        pairs = _expect(dict, value, where).items()
+        return {
+            _build(arguments[0], key, f"{where}: key {key!r}"): _build(
+                arguments[1], item, f"{where}: {key}"
+            )
+            for key, item in pairs
+        }
+    return _expect(kind, value, where)
+
+
+def _build_record(kind: type, value: Any, where: str) -> Any:
+    content = _expect(dict, value, where)
+    known = {item.name: item for item in dataclasses.fields(kind)}
+    for key in content:
+        if key not in known:
+            raise CardError(f"{where}: unknown key {key!r}; {nearest(str(key), known)}")
+    types_of = typing.get_type_hints(kind)
+    return kind(**dict(_values(known, content, types_of, where)))
+
+
+def _values(
+    known: Mapping[str, dataclasses.Field[Any]],
+    content: dict[Any, Any],
+    types_of: dict[str, Any],
+    where: str,
+) -> Iterator[tuple[str, Any]]:
+    for name, item in known.items():
+        if name in content:
+            yield name, _build(types_of[name], content[name], f"{where}: {name}")
+        elif item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
+            raise CardError(f"{where}: key {name!r} is missing; add it")
+
+
+def _expect(kind: Any, value: Any, where: str) -> Any:
+    """Return `value` if it is of exactly this type: True is no number here."""
+    if type(value) is not kind:
+        wanted = kind.__name__ if isinstance(kind, type) else str(kind)
+        got = "nothing" if isinstance(value, types.NoneType) else type(value).__name__
+        advice = "; quote it" if wanted == "str" and value is not None else ""
+        raise CardError(f"{where}: {value!r} is {got}, must be {wanted}{advice}")
+    return value

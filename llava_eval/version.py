@@ -1,0 +1,3 @@
+"""The version of llava-eval."""
+
+__version__ = "0.1.0"
