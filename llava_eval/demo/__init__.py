@@ -1,0 +1,1 @@
+"""The demo: a tiny LLaVA that reads handwritten digits, how it is made, and its mini splits."""
