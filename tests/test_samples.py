@@ -138,7 +138,7 @@ def test_without_a_network_each_repository_says_why(monkeypatch):
         raise ConnectionError(f"no route to {repo}")
 
     monkeypatch.setattr(datasets, "load_dataset", load)
-    with pytest.raises(DataError, match="no route to lmms-lab-encoder/POPE.*name local files"):
+    with pytest.raises(DataError, match=r"no route to lmms-lab-encoder/POPE.*name local files"):
         read_samples(POPE, "hub")
 
 

@@ -59,6 +59,13 @@ class EngineSettings:
     allow_pickle: bool = False
     trust_remote_code: bool = False
 
+    def __post_init__(self) -> None:
+        if self.engine not in ENGINES:
+            known = nearest(self.engine, ENGINES)
+            raise UsageError(f"--engine {self.engine}: not known; {known}")
+        if self.batch_size < 1:
+            raise UsageError(f"--batch-size {self.batch_size}: must be at least 1")
+
 
 def _hf(settings: EngineSettings) -> Engine:
     from llava_eval.engines.hf import HfEngine
@@ -79,12 +86,7 @@ def load_engine(settings: EngineSettings) -> Engine:
     """Load the engine that the settings name.
 
     Raises:
-        UsageError: There is no such engine, or a setting is out of range.
+        UsageError: A setting is not known.
         ModelError: The model cannot be loaded safely and exactly.
     """
-    if settings.engine not in ENGINES:
-        known = nearest(settings.engine, ENGINES)
-        raise UsageError(f"--engine {settings.engine}: not known; {known}")
-    if settings.batch_size < 1:
-        raise UsageError(f"--batch-size {settings.batch_size}: must be at least 1")
     return ENGINES[settings.engine](settings)
