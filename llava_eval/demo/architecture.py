@@ -13,6 +13,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from llava_eval.images import pad_to_square
+
 IMAGE_SIZE = 84
 PATCH = 14
 GRID = IMAGE_SIZE // PATCH
@@ -76,14 +78,6 @@ def build_model(tokenizer: PreTrainedTokenizerFast) -> LlavaForConditionalGenera
     return LlavaForConditionalGeneration(config).float()
 
 
-def square(image: Image.Image) -> Image.Image:
-    """Pad to a square with the mean colour, as LLaVA's `expand2square` does."""
-    side = max(image.size)
-    canvas = Image.new("RGB", (side, side), MEAN_COLOUR)
-    canvas.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
-    return canvas
-
-
 def pixel_values(images: list[Image.Image]) -> torch.Tensor:
     """Do what the exported image processor does to padded images, in a tenth of the time.
 
@@ -91,10 +85,11 @@ def pixel_values(images: list[Image.Image]) -> torch.Tensor:
         images: RGB images of any shape.
 
     Returns:
-        float32 [N, 3, 84, 84], equal to `CLIPImageProcessor` (PIL backend) on `square(image)`.
+        float32 [N, 3, 84, 84], equal to `CLIPImageProcessor` (PIL backend) on square images.
     """
     side = (IMAGE_SIZE, IMAGE_SIZE)
-    small = [square(image).resize(side, Image.Resampling.BICUBIC) for image in images]
+    padded = [pad_to_square(image, MEAN_COLOUR) for image in images]
+    small = [image.resize(side, Image.Resampling.BICUBIC) for image in padded]
     values = np.stack([np.asarray(image, dtype=np.float32) for image in small]) / 255
     values = (values - np.array(MEAN, np.float32)) / np.array(STD, np.float32)
     return torch.from_numpy(values.transpose(0, 3, 1, 2).copy())

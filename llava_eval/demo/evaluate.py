@@ -17,11 +17,12 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from llava_eval.demo.architecture import IMAGE_TOKENS, MEAN_COLOUR, square
+from llava_eval.demo.architecture import IMAGE_TOKENS, MEAN_COLOUR
 from llava_eval.demo.catalogue import QUESTION_TYPES, ask
 from llava_eval.demo.questions import Question, prompt
 from llava_eval.demo.scenes import draw, random_scene, seeded
 from llava_eval.families import FAMILIES, prompt_chunks
+from llava_eval.images import pad_to_square
 
 BATCH = 16
 MAX_NEW_TOKENS = 48
@@ -107,7 +108,7 @@ def answer(checkpoint: Checkpoint, items: Sequence[Item]) -> list[str]:
     rows = [input_ids(checkpoint.tokenizer, item.question) for item in items]
     batch = checkpoint.tokenizer.pad({"input_ids": rows}, return_tensors="pt")
     if items[0].question.has_image:
-        images = [square(item.image) for item in items]
+        images = [pad_to_square(item.image, MEAN_COLOUR) for item in items]
         batch["pixel_values"] = checkpoint.processor(images, return_tensors="pt").pixel_values
     output = checkpoint.model.generate(**batch, max_new_tokens=MAX_NEW_TOKENS, do_sample=False)
     said = checkpoint.tokenizer.batch_decode(

@@ -97,6 +97,8 @@ def _write_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
         "additional_special_tokens": ["<image>"],
         "padding_side": "left",
         "model_max_length": 2048,
+        # Without this line transformers 4 adds token types, which LLaVA refuses.
+        "model_input_names": ["input_ids", "attention_mask"],
         "clean_up_tokenization_spaces": False,
     }
     _write_json(folder / "tokenizer_config.json", settings)

@@ -9,7 +9,7 @@ accuracy at the same number of steps.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -178,7 +178,7 @@ def _strip(rng: random.Random, split: Split) -> tuple[Digit, ...]:
     digits = [
         _random_digit(rng, split, rng.randrange(10), (0, first + place)) for place in range(length)
     ]
-    return tuple(Digit(**{**vars(digit), "colour": colour}) for digit in digits)
+    return tuple(replace(digit, colour=colour) for digit in digits)
 
 
 def _scattered(
@@ -218,8 +218,8 @@ def random_scene(rng: random.Random, split: Split, kind: Kind | None = None) -> 
     if kind == "strip":
         digits = _strip(rng, split)
     else:
-        count = {"single": 1, "empty": 0}.get(kind) if kind != "several" else rng.randint(2, 4)
-        digits = _scattered(rng, split, grid, count or 0)
+        count = rng.randint(2, 4) if kind == "several" else int(kind == "single")
+        digits = _scattered(rng, split, grid, count)
     background = _random_background(rng, split, (grid[1] * CELL, grid[0] * CELL))
     return Scene(kind, grid[0], grid[1], digits, background)
 
