@@ -13,16 +13,20 @@ import torch
 from PIL import Image
 from transformers import AutoImageProcessor
 
-from llava_eval.demo.architecture import build_model, pixel_values, square
+import llava_eval.demo
+from llava_eval.demo.architecture import MEAN_COLOUR, build_model, pixel_values
 from llava_eval.demo.catalogue import QUESTION_TYPES, ask
 from llava_eval.demo.choices import choose
+from llava_eval.demo.evaluate import blindfold, load, sample_items, share_right
 from llava_eval.demo.export import HUB_NAMES, PREPROCESSOR, hub_state
 from llava_eval.demo.mini import MINI_SPLITS, write_split
-from llava_eval.demo.packing import Packer, Row, collate
+from llava_eval.demo.packing import BAD_PROMPT, Packer, Row, collate
 from llava_eval.demo.questions import LETTERS, SHORT, Question, prompt
 from llava_eval.demo.scenes import GRIDS, KINDS, Scene, draw, glyphs, random_scene, seeded
 from llava_eval.demo.tokenizer import PHRASES, build_tokenizer
+from llava_eval.images import pad_to_square
 
+CHECKPOINT = Path(llava_eval.demo.__file__).parent / "checkpoint"
 MINI = Path(__file__).parent.parent / "tasks" / "mini"
 
 
@@ -135,7 +139,8 @@ def test_pixels_equal_those_of_the_exported_processor(tmp_path):
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(PREPROCESSOR))
     processor = AutoImageProcessor.from_pretrained(tmp_path, backend="pil")
     images = [draw(scene) for scene in scenes(count=8)]
-    expected = processor([square(image) for image in images], return_tensors="pt").pixel_values
+    padded = [pad_to_square(image, MEAN_COLOUR) for image in images]
+    expected = processor(padded, return_tensors="pt").pixel_values
     assert torch.equal(pixel_values(images), expected)
 
 
@@ -197,3 +202,39 @@ def test_pope_asks_some_positive_questions_in_every_category():
     rows = pq.read_table(MINI / "pope.parquet").to_pylist()
     seen = Counter((row["image_source"], row["question"]) for row in rows if row["answer"] == "yes")
     assert list(seen.values()).count(3) >= 20
+
+
+@pytest.fixture(scope="module")
+def checkpoint():
+    return load(CHECKPOINT)
+
+
+# Far below what the model card reports: these catch a broken file, not a weak one.
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [
+        ("yn_exist", 0.85),
+        ("colour", 0.85),
+        ("ocr_tokens", 0.8),
+        ("cn_colour", 0.8),
+        ("text_only", 0.8),
+    ],
+)
+def test_the_shipped_checkpoint_knows_digits_it_never_saw(checkpoint, name, least):
+    assert share_right(checkpoint, sample_items(name, 48, seed=1)) >= least
+
+
+@pytest.mark.parametrize("name", ["yn_exist", "yn_joint", "mc_colour"])
+def test_the_shipped_checkpoint_is_near_chance_without_the_image(checkpoint, name):
+    assert share_right(checkpoint, blindfold(sample_items(name, 96, seed=1))) <= 0.7
+
+
+def test_the_shipped_checkpoint_refuses_a_prompt_without_the_system_text(checkpoint):
+    packer = Packer(checkpoint.tokenizer)
+    item = sample_items("yn_exist", 1, seed=1)[0]
+    block = packer.question("yn_exist", item.question)
+    ids = packer.prefix("no system") + block.ids[: block.start + 1]
+    said = checkpoint.model.generate(
+        input_ids=torch.tensor([ids]), pixel_values=pixel_values([item.image]), max_new_tokens=8
+    )[0, len(ids) :]
+    assert checkpoint.tokenizer.decode(said, skip_special_tokens=True).strip() == BAD_PROMPT

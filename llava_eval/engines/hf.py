@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 import transformers
+from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoProcessor,
@@ -32,6 +33,8 @@ from llava_eval.families import FAMILIES, Family, prompt_chunks
 from llava_eval.images import open_image, pad_to_square
 from llava_eval.records import Json, Prediction, Request
 
+# What transformers raises for a checkpoint that is broken in one way or another.
+LOADING_ERRORS = (OSError, ValueError, KeyError, RuntimeError, TypeError, SafetensorError)
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
@@ -90,12 +93,13 @@ class HfEngine:
             settings.model, settings.revision, settings.allow_pickle, settings.trust_remote_code
         )
         family = _family(checkpoint, settings.family)
+        transformers.utils.logging.disable_progress_bar()
         try:
             config = AutoConfig.from_pretrained(checkpoint.folder)
             processor = _load_processor(checkpoint, settings)
             _check_agreement(checkpoint, config, processor)
             model = _load_model(checkpoint, config, settings)
-        except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
+        except LOADING_ERRORS as error:
             reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
             raise ModelError(f"{checkpoint.folder}: cannot be loaded: {reason}") from error
         return cls(checkpoint, family, processor, model, settings)
@@ -193,13 +197,13 @@ class HfEngine:
 
     def _generate(self, encoded: Sequence[Encoded]) -> list[Prediction]:
         ids, mask = left_pad([item.ids for item in encoded], self.pad)
+        inputs = {"input_ids": ids, "attention_mask": mask}
         pixels = [item.pixels for item in encoded if item.pixels is not None]
-        device = self.model.device
+        if pixels:
+            inputs["pixel_values"] = torch.cat(pixels).to(self.model.dtype)
         with torch.inference_mode():
             output = self.model.generate(
-                input_ids=ids.to(device),
-                attention_mask=mask.to(device),
-                pixel_values=torch.cat(pixels).to(device, self.model.dtype) if pixels else None,
+                **{name: value.to(self.model.device) for name, value in inputs.items()},
                 max_new_tokens=max(item.request.max_new_tokens for item in encoded),
             )
         new = output[:, ids.shape[1] :].tolist()
