@@ -1,7 +1,11 @@
-"""Measure an exported checkpoint with plain `generate`, one image a question."""
+"""Measure an exported checkpoint with plain `generate`, one image a question.
+
+`python -m llava_eval.demo.evaluate FOLDER` prints the accuracy table.
+"""
 
 from __future__ import annotations
 
+import argparse
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -180,3 +184,17 @@ def as_table(lines: Sequence[Line]) -> str:
     ]
     head = "| type | n | right | blank image | majority |\n|---|---|---|---|---|"
     return "\n".join([head, *rows])
+
+
+def main() -> None:
+    """Parse the command line and print the accuracy table."""
+    parser = argparse.ArgumentParser(description="Measure an exported checkpoint.")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--count", type=int, default=200, help="questions per type")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    print(as_table(evaluate(options.folder, options.count)))
+
+
+if __name__ == "__main__":
+    main()
