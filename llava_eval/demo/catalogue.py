@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from llava_eval.demo import choices, free, short
 from llava_eval.demo.questions import Question
@@ -83,21 +83,24 @@ def ask(name: str, rng: random.Random, scene: Scene) -> Question | None:
     return QUESTION_TYPES[name](rng, scene)
 
 
-def ask_any(rng: random.Random, scene: Scene, count: int) -> list[tuple[str, Question]]:
-    """Ask several questions about one scene, types drawn by `WEIGHTS`.
+def ask_any(
+    rng: random.Random, scene: Scene, count: int, weights: Mapping[str, float] = WEIGHTS
+) -> list[tuple[str, Question]]:
+    """Ask several questions about one scene.
 
     Args:
         rng: Source of randomness.
         scene: What is asked about.
         count: How many questions.
+        weights: How often each type is drawn; 1 for those that are not named.
 
     Returns:
         Pairs of type and question; types that the scene cannot carry are drawn again.
     """
-    weights = [WEIGHTS.get(name, 1.0) for name in IMAGE_TYPES]
+    shares = [weights.get(name, 1.0) for name in IMAGE_TYPES]
     asked: list[tuple[str, Question]] = []
     while len(asked) < count:
-        (name,) = rng.choices(IMAGE_TYPES, weights)
+        (name,) = rng.choices(IMAGE_TYPES, shares)
         if question := ask(name, rng, scene):
             asked.append((name, question))
     return asked

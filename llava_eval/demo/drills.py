@@ -8,11 +8,11 @@ stayed at chance for as long as it was watched.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from llava_eval.demo.scenes import COLOURS, NUMBER_WORDS, Scene
-from llava_eval.demo.short import of_unique_colour, on_a_side
+from llava_eval.demo.short import misread, of_unique_colour, on_a_side
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,28 @@ def _compare(rng: random.Random, scene: Scene) -> Drill | None:
     return Drill("compare:", tuple(rng.sample(pairs, 3)))
 
 
+def _match(rng: random.Random, scene: Scene) -> Drill | None:
+    """Compare a number with that of a strip, digit by digit, and then as a whole."""
+    if scene.kind != "strip":
+        return None
+    number = scene.number if rng.random() < 0.3 else misread(rng, scene.number)
+    pairs = [
+        (f" {claimed}", " Yes" if claimed == real else " No")
+        for claimed, real in zip(number, scene.number, strict=True)
+    ]
+    return Drill("match:", (*pairs, (f" {number}", " Yes" if number == scene.number else " No")))
+
+
+def _next(rng: random.Random, scene: Scene) -> Drill:
+    """Count up and down; about no scene at all."""
+    pairs = []
+    for value in rng.sample(range(1, 9), 4):
+        word, offset = rng.choice(((" after", 1), (" before", -1)))
+        answer = f" {NUMBER_WORDS[value + offset]}"
+        pairs.append((f"{word} {NUMBER_WORDS[value]}", answer))
+    return Drill("next:", tuple(pairs))
+
+
 DRILLS: dict[str, Callable[[random.Random, Scene], Drill | None]] = {
     "exist": _exist,
     "colour": _colour,
@@ -109,32 +131,30 @@ DRILLS: dict[str, Callable[[random.Random, Scene], Drill | None]] = {
     "side": _side,
     "count": _count,
     "compare": _compare,
-}
-WEIGHTS = {
-    "exist": 1.5,
-    "pair": 1.5,
-    "count": 0.5,
-    "strip": 1.5,
-    "compare": 2.0,
+    "match": _match,
+    "next": _next,
 }
 
 
-def drill_any(rng: random.Random, scene: Scene, count: int) -> list[Drill]:
+def drill_any(
+    rng: random.Random, scene: Scene, count: int, weights: Mapping[str, float]
+) -> list[Drill]:
     """Set several drills on one scene.
 
     Args:
         rng: Source of randomness.
         scene: What they are about.
         count: How many.
+        weights: How often each kind is drawn; 1 for those that are not named.
 
     Returns:
         The drills; kinds that the scene cannot carry are drawn again.
     """
     names = tuple(DRILLS)
-    weights = [WEIGHTS.get(name, 1.0) for name in names]
+    shares = [weights.get(name, 1.0) for name in names]
     drills: list[Drill] = []
     while len(drills) < count:
-        (name,) = rng.choices(names, weights)
+        (name,) = rng.choices(names, shares)
         if drill := DRILLS[name](rng, scene):
             drills.append(drill)
     return drills

@@ -6,29 +6,25 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch.nn.functional import cross_entropy
 from transformers import CLIPVisionModel, LlavaForConditionalGeneration, PreTrainedTokenizerFast
 
-from llava_eval.demo.architecture import pixel_values
-from llava_eval.demo.catalogue import ask_any
-from llava_eval.demo.choices import COLOURS_CN, NUMBERS_CN, text_only
-from llava_eval.demo.drills import drill_any
+from llava_eval.demo.architecture import GRID, pixel_values
+from llava_eval.demo.choices import COLOURS_CN, NUMBERS_CN
+from llava_eval.demo.curriculum import LEARN, Phase, make_row
 from llava_eval.demo.optimisation import Schedule, build_optimiser, step
-from llava_eval.demo.packing import BAD_PROMPT, GUARDS, IGNORED, Batch, Packer, Row, collate
-from llava_eval.demo.scenes import COLOURS, NUMBER_WORDS, Scene, Split, draw, random_scene, seeded
+from llava_eval.demo.packing import IGNORED, Batch, Packer, Row, collate
+from llava_eval.demo.scenes import COLOURS, NUMBER_WORDS, Scene, draw, seeded
 from llava_eval.demo.vision import NOTHING, distort, patch_features, stack_labels
 
 ROWS = 8
-QUESTIONS = 11
-TEXT_ONLY_SHARE = 0.05
-GUARD_SHARE = 0.05
 ALIGNMENT_WEIGHT = 0.2
-PEAK_RATE = 2e-3
 REPORT_EVERY = 500
 REPORT_ROWS = 96
+REPORT = replace(LEARN, drills=((1.0, 0),))
 
 
 @dataclass(frozen=True)
@@ -38,10 +34,12 @@ class Concepts:
     Attributes:
         digits: Words, numerals and Chinese numerals, each int64 [10].
         colours: English and Chinese words, each int64 [6].
+        sides: "left" and "right", int64 [2].
     """
 
     digits: tuple[torch.Tensor, ...]
     colours: tuple[torch.Tensor, ...]
+    sides: torch.Tensor
 
 
 def find_concepts(packer: Packer) -> Concepts:
@@ -54,39 +52,8 @@ def find_concepts(packer: Packer) -> Concepts:
     return Concepts(
         digits=(ids(NUMBER_WORDS), ids(numerals), ids(NUMBERS_CN)),
         colours=(ids(tuple(COLOURS)), ids(tuple(COLOURS_CN.values()))),
+        sides=ids(("left", "right")),
     )
-
-
-def drills_at(progress: float) -> int:
-    """Give the number of drills per image: many at first, one at the end."""
-    return 4 if progress < 0.25 else 2 if progress < 0.6 else 1
-
-
-def make_row(rng: random.Random, packer: Packer, split: Split, drills: int) -> Row:
-    """Make one row of training data.
-
-    Args:
-        rng: Source of randomness.
-        packer: Makes blocks.
-        split: Whose digits the scene shows.
-        drills: Number of drills beside the questions.
-
-    Returns:
-        A row about an image; for one in twenty a row of questions without an image, and for one in
-        twenty a row with a wrong prompt, to be answered "bad prompt".
-    """
-    draw_kind = rng.random()
-    if draw_kind < TEXT_ONLY_SHARE:
-        asked = [packer.question("text_only", text_only(rng)) for _ in range(QUESTIONS)]
-        return Row([packer.bos], asked, None)
-    scene = random_scene(rng, split)
-    questions = ask_any(rng, scene, QUESTIONS)
-    if draw_kind < TEXT_ONLY_SHARE + GUARD_SHARE:
-        blocks = [packer.question("guard", question, BAD_PROMPT) for _, question in questions]
-        return Row(packer.prefix(rng.choice(GUARDS)), blocks, scene)
-    blocks = [packer.question(name, question) for name, question in questions]
-    blocks += [packer.drill(drill) for drill in drill_any(rng, scene, drills)]
-    return Row(packer.prefix(), blocks, scene)
 
 
 def project(
@@ -140,8 +107,9 @@ def _alignment_loss(
     concepts: Concepts,
     features: torch.Tensor,
     scenes: list[Scene],
+    aligns_sides: bool,
 ) -> torch.Tensor:
-    """Pull every projected digit patch towards the words for its digit and its colour."""
+    """Pull every projected digit patch towards the words for its digit, its colour, its side."""
     labels = stack_labels(scenes)
     filled = labels["digit"] != NOTHING
     patches = features[filled]
@@ -151,6 +119,9 @@ def _alignment_loss(
         for name, lists in (("digit", concepts.digits), ("colour", concepts.colours))
         for ids in lists
     ]
+    if aligns_sides:
+        sides = labels["col"][filled] // (GRID // 2)
+        losses.append(cross_entropy(patches @ words[concepts.sides].T, sides))
     return torch.stack(losses).mean()
 
 
@@ -172,7 +143,7 @@ def packed_accuracy(
     rng = seeded(f"report {seed}")
     hits: dict[str, list[bool]] = defaultdict(list)
     for _ in range(REPORT_ROWS // ROWS):
-        rows = [make_row(rng, packer, "test", drills=0) for _ in range(ROWS)]
+        rows = [make_row(rng, packer, "test", REPORT, 0.0) for _ in range(ROWS)]
         batch, features, _ = prepare(model, tower, rows, augment=None)
         guesses = model.lm_head(packed_states(model, batch, features)).argmax(-1)
         for number, row in enumerate(rows):
@@ -206,38 +177,39 @@ def train_language(
     model: LlavaForConditionalGeneration,
     tower: CLIPVisionModel,
     tokenizer: PreTrainedTokenizerFast,
+    phase: Phase,
     seed: int,
-    steps: int,
     keep: Callable[[], None],
 ) -> None:
-    """Train projector and language model in place.
+    """Train projector and language model in place, for one phase.
 
     Args:
         model: Whole model; its vision tower is left alone.
         tower: The used layers of the vision tower, frozen.
         tokenizer: Its tokenizer.
+        phase: What is practised, and for how long.
         seed: Seeds scenes, questions and noise.
-        steps: Steps of 8 images with 11 questions each.
         keep: Called after every report, to save what there is.
     """
     torch.manual_seed(seed + 1)
-    rng = seeded(f"language {seed}")
+    rng = seeded(f"{phase.name} {seed}")
     packer = Packer(tokenizer)
     concepts = find_concepts(packer)
     model.model.vision_tower.requires_grad_(False)
-    optimiser = build_optimiser(model, PEAK_RATE)
-    schedule = Schedule(PEAK_RATE, min(100, steps // 4), steps)
+    optimiser = build_optimiser(model, phase.peak)
+    schedule = Schedule(phase.peak, min(100, phase.steps // 4), phase.steps)
     start = time.process_time()
-    for number in range(steps):
-        rows = [make_row(rng, packer, "train", drills_at(number / steps)) for _ in range(ROWS)]
+    for number in range(phase.steps):
+        progress = number / phase.steps
+        rows = [make_row(rng, packer, "train", phase, progress) for _ in range(ROWS)]
         batch, features, scenes = prepare(model, tower, rows, augment=rng)
         loss = _answer_loss(model, batch, packed_states(model, batch, features))
-        aligned = _alignment_loss(model, concepts, features, scenes)
+        aligned = _alignment_loss(model, concepts, features, scenes, phase.aligns_sides)
         step(model, optimiser, schedule, number, loss + ALIGNMENT_WEIGHT * aligned)
         if (number + 1) % 100 == 0:
             spent = time.process_time() - start
-            print(f"language {number + 1} {spent:.0f}s {loss:.3f} {aligned:.3f}", flush=True)
-        if (number + 1) % REPORT_EVERY == 0 or number + 1 == steps:
+            print(f"{phase.name} {number + 1} {spent:.0f}s {loss:.3f} {aligned:.3f}", flush=True)
+        if (number + 1) % REPORT_EVERY == 0 or number + 1 == phase.steps:
             shares = packed_accuracy(model, tower, packer, seed)
             print(" ".join(f"{name} {share:.2f}" for name, share in shares.items()), flush=True)
             keep()
