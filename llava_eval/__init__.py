@@ -7,11 +7,11 @@ True
 
 from llava_eval.engines import EngineSettings
 from llava_eval.errors import LlavaEvalError
+from llava_eval.predictions import load_grades, load_predictions
 from llava_eval.records import Estimate, Prediction, Result, Sample
 from llava_eval.runner import evaluate
 from llava_eval.samples import read_samples
 from llava_eval.scoring import score_predictions
-from llava_eval.store import read_predictions
 from llava_eval.task import load_task, task_names
 from llava_eval.version import __version__
 
@@ -24,8 +24,9 @@ __all__ = [
     "Sample",
     "__version__",
     "evaluate",
+    "load_grades",
+    "load_predictions",
     "load_task",
-    "read_predictions",
     "read_samples",
     "score_predictions",
     "task_names",

@@ -11,10 +11,11 @@ from llava_eval.console import Console, result_table
 from llava_eval.engines import ENGINES, EngineSettings
 from llava_eval.errors import LlavaEvalError, UsageError
 from llava_eval.leaderboard import FORMATS, build_leaderboard
+from llava_eval.predictions import load_grades, load_predictions
 from llava_eval.runner import evaluate
 from llava_eval.samples import read_samples
 from llava_eval.scoring import score_predictions
-from llava_eval.store import find_runs, read_predictions, result_to_json, write_json, write_scores
+from llava_eval.store import find_runs, result_to_json, write_json, write_scores
 from llava_eval.tables import text_table
 from llava_eval.task import load_task, task_names
 from llava_eval.version import __version__
@@ -75,7 +76,9 @@ def _run(options: argparse.Namespace) -> int:
 def _score(options: argparse.Namespace) -> int:
     task = load_task(options.task)
     data = read_samples(task, options.data)
-    scores, result = score_predictions(task, data, read_predictions(options.predictions))
+    predictions = load_predictions(options.predictions, task, data)
+    grades = load_grades(options.grades) if options.grades else None
+    scores, result = score_predictions(task, data, predictions, grades)
     print(result_table(result))
     try:
         if options.json:
@@ -149,6 +152,7 @@ def _add_score(parser: argparse.ArgumentParser) -> None:
     add("task", help="name of the task")
     add("--data", required=True, metavar="SOURCE", help=DATA_HELP)
     add("--predictions", required=True, type=Path, metavar="FILE", help="jsonl, one per answer")
+    add("--grades", type=Path, metavar="FILE", help="a judge's replies: jsonl of id and replies")
     add("--json", type=Path, metavar="FILE", help="write the result there")
     add("--scores", type=Path, metavar="FILE", help="write one line per row there")
     parser.set_defaults(command=_score)

@@ -70,7 +70,11 @@ def build_leaderboard(folders: Sequence[Path]) -> Leaderboard:
 
 def flaws(result: Result) -> list[str]:
     """Say what keeps a result from being the benchmark's number."""
-    counted = ((result.failed, "failed"), (result.missing, "missing"))
+    counted = (
+        (result.failed, "failed"),
+        (result.missing, "missing"),
+        (result.ungraded, "without a judge's grade"),
+    )
     found = [f"{count:,} of {result.n:,} {what}" for count, what in counted if count]
     if result.drawn:
         found.append(f"a draw of {result.n:,} samples")

@@ -38,6 +38,7 @@ class Sample:
         hint: Context that some benchmarks print beside the question.
         groups: Name of a grouping to the group of this sample, e.g. {"category": "random"}.
         cluster: Samples that belong together, mostly by their image: they are not independent.
+        llava_id: "question_id" in LLaVA's answer files where that is not `id`; not always unique.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Sample:
     hint: str = ""
     groups: Mapping[str, str] = field(default_factory=dict)
     cluster: str = ""
+    llava_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +118,10 @@ class Score:
         value: In [0, 1], or None where there is no answer to score.
         parsed: What the rule read out of the answer; None if it could read nothing.
         status: "scored", "unparsed" (the rule read nothing; the value says what the
-            benchmark makes of that), "failed" or "missing" (no answer; value None).
+            benchmark makes of that), "failed" or "missing" (no answer; value None), or
+            "ungraded" (an answer that no judge has graded; value None).
         sample: The sample itself: references, groups and cluster for the summary.
+        details: Further figures of this sample that the scorer's summary needs.
     """
 
     id: str
@@ -125,6 +129,7 @@ class Score:
     parsed: str | None
     status: str
     sample: Sample
+    details: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +148,14 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a scorer makes of a set of scores: overall metrics, and the same per group."""
+    """What a scorer makes of a set of scores: overall metrics, and the same per group.
+
+    `notes` holds what the official tool prints and no number can: a rounding, a verdict.
+    """
 
     metrics: dict[str, Estimate]
     groups: dict[str, dict[str, Estimate]]
+    notes: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -165,10 +174,12 @@ class Result:
         unparsed: Answers out of which the rule read nothing.
         failed: Requests that ended in an error.
         missing: Rows without a prediction.
+        ungraded: Answers that wait for a judge.
         drawn: Whether the rows are a draw of the data set.
         known: Whether `version` is one that the card knows.
         metrics: Overall, over the rows that have an answer.
         groups: The same per group.
+        notes: What the official tool prints besides, as text.
     """
 
     task: str
@@ -182,15 +193,17 @@ class Result:
     unparsed: int
     failed: int
     missing: int
+    ungraded: int
     drawn: bool
     known: bool
     metrics: dict[str, Estimate] = field(default_factory=dict)
     groups: dict[str, dict[str, Estimate]] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
         """Whether every row of a known version of the benchmark was answered."""
-        return self.known and not (self.drawn or self.failed or self.missing)
+        return self.known and not (self.drawn or self.failed or self.missing or self.ungraded)
 
     @property
     def mini(self) -> bool:

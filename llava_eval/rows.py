@@ -162,8 +162,9 @@ def _read_parquet(path: Path, image: str) -> list[Row]:
     rows = [Row(values, str(path), number) for number, values in enumerate(content)]
     if image in file.schema_arrow.names:
         images = _ParquetImages(path, image)
-        for row in rows:
-            row[image] = ImageRef(row.where, partial(images.read, row.number))
+        for row, missing in zip(rows, images.missing(), strict=True):
+            read = partial(images.read, row.number)
+            row[image] = None if missing else ImageRef(row.where, read)
     return rows
 
 
@@ -180,6 +181,13 @@ class _ParquetImages:
         self.group = -1
         self.values: Any = None
         self.lock = threading.Lock()
+
+    def missing(self) -> list[bool]:
+        """Say for each row whether its image is null, without reading any image."""
+        leaves = [self.file.schema.column(i).path for i in range(len(self.file.schema))]
+        small = [p for p in leaves if p.startswith(f"{self.column}.") and p.endswith(".path")]
+        nulls: list[bool] = self.file.read(columns=small or [self.column])[0].is_null().to_pylist()
+        return nulls
 
     def read(self, number: int) -> bytes:
         """Return the bytes of the image in row `number` of the file."""
@@ -205,9 +213,10 @@ def _dataset_rows(data: Any, where: str, image: str) -> list[Row]:
     plain = data.select_columns([name for name in names if name != image])
     rows = [Row(values, where, number) for number, values in enumerate(plain)]
     if image in names:
-        for row in rows:
+        nulls = data.flatten_indices().data.column(image).is_null().to_pylist()
+        for row, missing in zip(rows, nulls, strict=True):
             read = partial(_dataset_image, pictures, row.number, image)
-            row[image] = ImageRef(row.where, read)
+            row[image] = None if missing else ImageRef(row.where, read)
     return rows
 
 
@@ -216,7 +225,13 @@ def _dataset_image(pictures: Any, number: int, column: str) -> bytes:
 
 
 def _image_bytes(value: Any, where: str) -> bytes:
-    """Take the bytes out of the Hub's image layout, {"bytes": ..., "path": ...}."""
+    """Take the bytes out of the Hub's image layout, {"bytes": ..., "path": ...}.
+
+    Of a list of images (the frames of a video) the middle one is taken, as LLaVA's own frame
+    extraction for SEED-Bench does.
+    """
+    if isinstance(value, list) and value:
+        value = value[(len(value) - 1) // 2]
     content = value.get("bytes") if isinstance(value, dict) else value
     if not isinstance(content, bytes):
         raise DataError(f"{where}: no image bytes here")

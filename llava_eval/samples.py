@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from llava_eval.adapters import ADAPTERS
 from llava_eval.digests import digest_of_parts
 from llava_eval.errors import DataError
 from llava_eval.official import OFFICIAL
@@ -83,7 +84,7 @@ def _read_source(task: Task, data: str) -> tuple[str, list[Row]]:
     if path.exists():
         return str(path), read_rows(path, image)
     if data.count("/") == 1 and not data.startswith((".", "~", "/")):
-        return f"hub:{data}", read_hub(data, task.hub.config, task.hub.split, image)
+        return f"hub:{data}", _read_repo(task, data)
     raise DataError(
         f"{data}: no such file or folder; give 'mini', 'hub', a Hub data set 'owner/name', "
         f"a file of rows, or LLaVA's folder with {task.official.folder}/{task.official.marker}"
@@ -103,7 +104,7 @@ def _read_first_repo(task: Task) -> tuple[str, list[Row]]:
     reasons = []
     for repo in task.hub.repos:
         try:
-            rows = read_hub(repo, task.hub.config, task.hub.split, task.columns.image)
+            rows = _read_repo(task, repo)
         except DataError as error:
             reasons.append(str(error))
         else:
@@ -111,15 +112,30 @@ def _read_first_repo(task: Task) -> tuple[str, list[Row]]:
     raise DataError(f"{task.name}: {'; '.join(reasons)}; or name local files with --data")
 
 
+def _read_repo(task: Task, repo: str) -> list[Row]:
+    hub, image = task.hub, task.columns.image
+    rows = read_hub(repo, hub.config, hub.split, image)
+    if hub.images_config:
+        pictures = read_hub(repo, hub.images_config, hub.images_split, image)
+        by_id = {picture.require("id", str): picture[image] for picture in pictures}
+        for row in rows:
+            row[image] = by_id.get(row.require(hub.images_key, str))
+    return rows
+
+
 def _to_sample(task: Task, row: Row) -> Sample:
     columns = task.columns
+    ADAPTERS[task.adapter](row)
     sample = Sample(
         id=_text(row, columns.id) if columns.id else str(row.number),
         question=row.require(columns.question, str),
         images=_images(columns, row),
-        references=tuple(_texts(row, columns.references)),
-        groups={name: _text(row, column) for name, column in columns.groups.items()},
+        choices=_texts(row, columns.choices),
+        references=_texts(row, columns.references),
+        hint=", ".join(_texts(row, columns.hint)),
+        groups={name: _group(row, column) for name, column in columns.groups.items()},
         cluster=_text(row, columns.cluster),
+        llava_id=_text(row, columns.llava_id),
     )
     try:
         SCORERS[task.scorer].check(sample)
@@ -132,6 +148,8 @@ def _images(columns: Columns, row: Row) -> tuple[ImageRef, ...]:
     if not columns.image:
         return ()
     image = row.get(columns.image)
+    if image is None and not columns.image_required:
+        return ()
     return (image if isinstance(image, ImageRef) else _no_image(columns.image, row.where),)
 
 
@@ -143,12 +161,23 @@ def _no_image(column: str, where: str) -> ImageRef:
 
 
 def _text(row: Row, column: str) -> str:
-    return str(row.require(column, str, int))
+    return str(row.require(column, str, int)) if column else ""
 
 
-def _texts(row: Row, column: str) -> Sequence[str]:
-    value: Any = row.require(column, str, list)
-    return value if isinstance(value, list) else [value]
+def _group(row: Row, column: str) -> str:
+    # Most scorers only report by group: a file without the column can be scored all the same.
+    return "" if row.get(column) is None else _text(row, column)
+
+
+def _texts(row: Row, column: str) -> tuple[str, ...]:
+    if not column:
+        return ()
+    value: Any = row.require(column, str, int, list)
+    items = value if isinstance(value, list) else [value]
+    for item in items:
+        if not isinstance(item, str | int):
+            raise DataError(f"{row.where}: {column} holds {item!r}, must be text")
+    return tuple(map(str, items))
 
 
 def _check_unique(samples: Sequence[Sample], rows: Sequence[Row]) -> None:

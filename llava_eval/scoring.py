@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from llava_eval.errors import PredictionsError
-from llava_eval.records import DataSet, Prediction, Result, Score, Summary
-from llava_eval.scorers import SCORERS
+from llava_eval.predictions import Grades
+from llava_eval.records import DataSet, Estimate, Prediction, Result, Score, Summary
+from llava_eval.scorers import SCORERS, JudgedScorer
 from llava_eval.scorers.base import score_sample
 from llava_eval.task import Task
 
 
 def score_predictions(
-    task: Task, data: DataSet, predictions: Mapping[str, Prediction]
+    task: Task,
+    data: DataSet,
+    predictions: Mapping[str, Prediction],
+    grades: Grades | None = None,
 ) -> tuple[list[Score], Result]:
     """Score a set of predictions.
 
@@ -20,28 +24,39 @@ def score_predictions(
         task: Whose rule.
         data: All rows; those without a prediction are counted as missing.
         predictions: By sample id.
+        grades: A judge's replies by sample id, for a judged benchmark.
 
     Returns:
         One score per row, in the order of the data, and the result over the rows that have
-        an answer.
+        an answer. Without any grade the metrics of a judged benchmark are undefined.
 
     Raises:
-        PredictionsError: A prediction belongs to no row, or no row has an answer.
+        PredictionsError: A prediction or grade belongs to no row, no row has an answer, or
+            there are grades for a benchmark that has no judge.
     """
-    _check_known(data, predictions)
     scorer = SCORERS[task.scorer]
-    scores = [score_sample(scorer, s, predictions.get(s.id)) for s in data.samples]
-    answered = [score for score in scores if score.value is not None]
-    if not answered:
-        raise PredictionsError(f"{task.name}: none of {len(scores):,} rows has an answer to score")
-    return scores, _result(task, data, scores, scorer.summarize(answered))
+    grades = grades or {}
+    if grades and not isinstance(scorer, JudgedScorer):
+        raise PredictionsError(f"{task.name}: no judge scores this benchmark; leave grades out")
+    _check_known(data, predictions, "predictions")
+    _check_known(data, grades, "grades")
+    scores = [
+        score_sample(scorer, s, predictions.get(s.id), grades.get(s.id, ())) for s in data.samples
+    ]
+    answered = [score for score in scores if score.status in ("scored", "unparsed")]
+    if answered:
+        return scores, _result(task, data, scores, scorer.summarize(answered))
+    if any(score.status == "ungraded" for score in scores):
+        undefined = {name: Estimate(None, None, None, 0) for name in scorer.metrics}
+        return scores, _result(task, data, scores, Summary(undefined, {}))
+    raise PredictionsError(f"{task.name}: none of {len(scores):,} rows has an answer to score")
 
 
-def _check_known(data: DataSet, predictions: Mapping[str, Prediction]) -> None:
-    unknown = sorted(predictions.keys() - {sample.id for sample in data.samples})
+def _check_known(data: DataSet, by_id: Mapping[str, object], what: str) -> None:
+    unknown = sorted(by_id.keys() - {sample.id for sample in data.samples})
     if unknown:
         raise PredictionsError(
-            f"{len(unknown):,} of {len(predictions):,} predictions, {unknown[0]!r} first, belong "
+            f"{len(unknown):,} of {len(by_id):,} {what}, {unknown[0]!r} first, belong "
             f"to no row of {data.source} ({len(data.samples):,} rows, version: {data.version}); "
             "give the data that they were made from"
         )
@@ -61,8 +76,10 @@ def _result(task: Task, data: DataSet, scores: list[Score], summary: Summary) ->
         unparsed=statuses.count("unparsed"),
         failed=statuses.count("failed"),
         missing=statuses.count("missing"),
+        ungraded=statuses.count("ungraded"),
         drawn=data.drawn,
         known=data.known,
         metrics=summary.metrics,
         groups=summary.groups,
+        notes=summary.notes,
     )

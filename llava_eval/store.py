@@ -17,9 +17,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from llava_eval.errors import PredictionsError, RunError
+from llava_eval.errors import RunError
+from llava_eval.predictions import by_id, read_prediction
 from llava_eval.records import Estimate, Json, Prediction, Result, Score
-from llava_eval.rows import Row, read_jsonl
+from llava_eval.rows import read_jsonl
 
 RUN, PREDICTIONS, SCORES, RESULT = "run.json", "predictions.jsonl", "scores.jsonl", "result.json"
 
@@ -124,46 +125,14 @@ def _prediction_line(prediction: Prediction) -> Json:
 
 
 def read_predictions(path: Path) -> dict[str, Prediction]:
-    """Read a file of predictions in any of three forms.
-
-    One JSON object per line: our own `predictions.jsonl` (id, text, ...), {"id", "prediction"},
-    or LLaVA's answer files (question_id, text, ...).
-
-    Returns:
-        Predictions by id, ids as strings.
+    """Read a `predictions.jsonl`, or any file of {"id", "prediction"} lines.
 
     Raises:
-        PredictionsError: A line has none of these forms or answers an id for a second time.
+        PredictionsError: A line has another form, or an id is answered a second time.
         DataError: The file cannot be read, or a line is not a JSON object.
     """
-    predictions: dict[str, Prediction] = {}
-    for row in read_jsonl(path):
-        prediction = _to_prediction(row)
-        if prediction.id in predictions:
-            raise PredictionsError(f"{row.where}: id {prediction.id!r} is answered a second time")
-        predictions[prediction.id] = prediction
-    return predictions
-
-
-def _to_prediction(row: Row) -> Prediction:
-    if "id" in row and "prediction" in row:
-        return Prediction(str(row.require("id", str, int)), row.require("prediction", str))
-    if "id" in row and "text" in row:
-        return _own_prediction(row)
-    if "question_id" in row and "text" in row:
-        return Prediction(str(row.require("question_id", str, int)), row.require("text", str))
-    raise PredictionsError(
-        f"{row.where}: has {', '.join(row) or 'no fields'}; must have id and text, "
-        "id and prediction, or question_id and text"
-    )
-
-
-def _own_prediction(row: Row) -> Prediction:
-    numbers = {n: row.require(n, int) for n in ("prompt_tokens", "new_tokens") if n in row}
-    words = {n: row.require(n, str) for n in ("finish", "error") if n in row}
-    return Prediction(
-        str(row.require("id", str, int)), row.require("text", str), **words, **numbers
-    )
+    rows = read_jsonl(path)
+    return by_id(rows, [read_prediction(row) for row in rows])
 
 
 def write_scores(path: Path, scores: Iterable[Score]) -> None:

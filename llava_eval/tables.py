@@ -17,6 +17,8 @@ def show(estimate: Estimate) -> str:
     """
     if estimate.value is None:
         return "undefined"
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.value:.1f}"
     return f"{estimate.value:.1f} [{estimate.low:.1f}, {estimate.high:.1f}]"
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from llava_eval.adapters import ADAPTERS
 from llava_eval.digests import digest_of
 from llava_eval.errors import CardError, UsageError, nearest
 from llava_eval.official import OFFICIAL
@@ -45,17 +46,20 @@ TABLE = (
 class Columns:
     """Which column of a row holds what; a name that is left out is not in these rows.
 
-    Every source of a task delivers the same columns, those of its Hub data set.
+    Every source of a task delivers the same columns: those of its Hub data set and those that
+    the card's adapter adds.
     """
 
     question: str
     id: str = ""  # left out: the row's number
-    references: str = ""
+    references: str = ""  # one answer, or a list of them
     image: str = ""
-    choices: list[str] = field(default_factory=list)
-    hint: str = ""
+    image_required: bool = True  # False: a row without an image is a question about none
+    choices: str = ""  # a list
+    hint: str = ""  # a text, or a list that is joined by commas
     cluster: str = ""
-    groups: dict[str, str] = field(default_factory=dict)
+    llava_id: str = ""  # what LLaVA's answer files call question_id, where that is not the id
+    groups: dict[str, str] = field(default_factory=dict)  # a group that a row lacks is empty
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,9 @@ class Hub:
     repos: list[str]
     split: str
     config: str = ""
+    images_config: str = ""  # where images stand in a configuration of their own, by "id"
+    images_split: str = ""
+    images_key: str = ""  # the column that names a row's image there
 
 
 @dataclass(frozen=True)
@@ -111,6 +118,7 @@ class Task:
         unit: "percent" or "points".
         versions: Number of rows to the name of the version that has so many.
         columns: Where in a row what is found.
+        adapter: Key of `adapters.ADAPTERS`: adds columns that the schema lacks.
         mini: File of the demo's own split, below `tasks/`.
         hub: The Hub's data set.
         official: The folder of LLaVA's own scripts.
@@ -134,6 +142,7 @@ class Task:
     official: Official
     citation: Citation
     scored_at: str
+    adapter: str = "as_is"
     others: list[str] = field(default_factory=list)
 
     @property
@@ -197,6 +206,7 @@ def _check_names(task: Task, path: Path) -> None:
         ("prompt.question", task.prompt.question, QUESTION_RULES),
         ("unit", task.unit, ("percent", "points")),
         ("official.reader", task.official.reader, OFFICIAL),
+        ("adapter", task.adapter, ADAPTERS),
     ):
         if value not in known:
             raise CardError(f"{path}: {key}: {value!r} is not known; {nearest(value, known)}")

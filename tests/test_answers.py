@@ -1,6 +1,6 @@
 import pytest
 
-from llava_eval.answers import pope_yes_no
+from llava_eval.answers.yes_no import pope_yes_no
 from tests.conftest import golden
 
 

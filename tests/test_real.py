@@ -14,9 +14,8 @@ pytestmark = pytest.mark.skipif(not REAL.exists(), reason="the real answers are 
 def score(task, answers):
     loaded = llava_eval.load_task(task)
     data = llava_eval.read_samples(loaded, str(REAL))
-    return llava_eval.score_predictions(loaded, data, llava_eval.read_predictions(REAL / answers))[
-        1
-    ]
+    predictions = llava_eval.load_predictions(REAL / answers, loaded, data)
+    return llava_eval.score_predictions(loaded, data, predictions)[1]
 
 
 def test_pope_gives_the_papers_number():

@@ -88,7 +88,8 @@ def test_label_files_with_other_questions_name_the_version_that_is_needed(offici
     [
         ([], "no rows in it"),
         ([pope_row(1), pope_row(1)], r"rows\.jsonl:2: id '1' stands at .*:1 too"),
-        ([pope_row(1, answer="maybe")], "rows.jsonl:1: row 1: the reference is 'maybe'"),
+        ([pope_row(1, answer="maybe")], "rows.jsonl:1: the reference is 'maybe'"),
+        ([pope_row(1, category=None)], "rows.jsonl:1: no category; must be adversarial"),
         ([pope_row(1, question=None)], "question is None, must be str"),
         ([{"id": "1"}], "no 'question' here; there is id"),
     ],

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from llava_eval.stats import bootstrap, cluster_totals
+from llava_eval.stats import bootstrap, cluster_totals, mean_estimate
 
 
 def test_samples_are_counted_by_cluster_and_cell():
@@ -41,3 +41,17 @@ def test_the_same_seed_gives_the_same_interval():
 def test_an_undefined_figure_is_an_estimate_without_numbers():
     estimate = bootstrap(np.zeros((3, 2)), lambda totals: np.full(totals.shape, np.nan))
     assert estimate.estimate((0,), 3).value is None
+
+
+def test_a_clustered_mean_agrees_with_the_bootstrap():
+    rng = np.random.default_rng(0)
+    clusters = [str(number // 5) for number in range(2000)]
+    values = np.repeat(rng.random(400), 5) > rng.random(2000)
+    estimate = mean_estimate(values.astype(float), clusters)
+    drawn = bootstrap(cluster_totals(clusters, values.astype(int).tolist(), 2), mean)
+    half = (estimate.high - estimate.low) / 2
+    assert half == pytest.approx(100 * float(drawn.high - drawn.low) / 2, rel=0.06)
+
+
+def test_one_cluster_has_no_interval():
+    assert mean_estimate([1.0, 0.0], ["a", "a"]).low is None

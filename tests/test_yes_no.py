@@ -76,4 +76,4 @@ def test_a_failed_prediction_has_no_value():
 @pytest.mark.parametrize("references", [(), ("Yes",), ("yes", "no"), ("maybe",)])
 def test_a_label_other_than_yes_or_no_is_refused(references):
     with pytest.raises(DataError, match="must be 'yes' or 'no'"):
-        POPE.check(Sample("1", "?", references=references))
+        POPE.check(Sample("1", "?", references=references, groups={"category": "random"}))

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from llava_eval.scorers.base import Scorer
+from llava_eval.scorers.base import JudgedScorer, Scorer
 from llava_eval.scorers.yes_no import POPE
 
-SCORERS: dict[str, Scorer] = {"pope": POPE}
+SCORERS: dict[str, Scorer | JudgedScorer] = {"pope": POPE}
 
-__all__ = ["SCORERS", "Scorer"]
+__all__ = ["SCORERS", "JudgedScorer", "Scorer"]

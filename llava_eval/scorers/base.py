@@ -4,9 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from llava_eval.errors import DataError
-from llava_eval.records import Prediction, Sample, Score, Summary
+from llava_eval.records import Estimate, Prediction, Sample, Score, Summary
+from llava_eval.stats import mean_estimate
+
+
+class Reading(NamedTuple):
+    """What a rule makes of one answer, or of a judge's replies about it.
+
+    Attributes:
+        value: In [0, 1]; None only where a judge's reply could not be read.
+        parsed: What the rule read; None if it could read nothing: counted as unparsed.
+        details: Further figures that the scorer's own summary needs.
+    """
+
+    value: float | None
+    parsed: str | None
+    details: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -16,35 +32,84 @@ class Scorer:
     Attributes:
         version: Rises when a golden row changes: part of the protocol digest.
         metrics: Names of the overall metrics that `summarize` returns.
-        score: Sample and the model's words to (value in [0, 1], parsed answer or None).
-        summarize: Scores of a set, all with a value, to metrics and groups.
+        score: Sample and the model's words to a `Reading`.
+        summarize: Scores of a set to metrics and groups; it gets those that are scored or
+            unparsed, at least one.
         check: Raises `DataError` if a sample cannot be scored by this rule.
     """
 
     version: int
     metrics: tuple[str, ...]
-    score: Callable[[Sample, str], tuple[float, str | None]]
+    score: Callable[[Sample, str], Reading]
     summarize: Callable[[Sequence[Score]], Summary]
     check: Callable[[Sample], None]
 
 
-def score_sample(scorer: Scorer, sample: Sample, prediction: Prediction | None) -> Score:
+@dataclass(frozen=True)
+class JudgedScorer:
+    """The same for a benchmark whose answers a judge grades.
+
+    Attributes:
+        version, metrics, summarize, check: As in `Scorer`.
+        grade: Sample and the judge's replies about its answer to a `Reading`; None while the
+            replies are not enough to read anything.
+    """
+
+    version: int
+    metrics: tuple[str, ...]
+    grade: Callable[[Sample, tuple[str, ...]], Reading | None]
+    summarize: Callable[[Sequence[Score]], Summary]
+    check: Callable[[Sample], None]
+
+
+def score_sample(
+    scorer: Scorer | JudgedScorer,
+    sample: Sample,
+    prediction: Prediction | None,
+    replies: tuple[str, ...] = (),
+) -> Score:
     """Score one sample; no answer is no value, never a zero.
 
     Args:
         scorer: The rule.
         sample: With its references.
         prediction: None if there is none for this sample.
+        replies: Of the judge, for a judged benchmark.
 
     Returns:
-        A score with status "scored", "unparsed", "failed" or "missing".
+        A score with status "scored", "unparsed", "failed", "missing" or "ungraded".
     """
     if prediction is None:
         return Score(sample.id, None, None, "missing", sample)
     if prediction.failed:
         return Score(sample.id, None, None, "failed", sample)
-    value, parsed = scorer.score(sample, prediction.text)
-    return Score(sample.id, value, parsed, "unparsed" if parsed is None else "scored", sample)
+    if isinstance(scorer, JudgedScorer):
+        reading = scorer.grade(sample, replies)
+    else:
+        reading = scorer.score(sample, prediction.text)
+    if reading is None:
+        return Score(sample.id, None, None, "ungraded", sample)
+    status = "unparsed" if reading.parsed is None else "scored"
+    return Score(sample.id, reading.value, reading.parsed, status, sample, reading.details)
+
+
+def mean_of(scores: Sequence[Score], values: Sequence[float] | None = None) -> Estimate:
+    """Average the values of scores, in percent, with an interval clustered by image.
+
+    Args:
+        scores: At least one; those without a value are not given here.
+        values: One per score, to average something else than `Score.value`.
+    """
+    averaged = values if values is not None else [float(s.value or 0.0) for s in scores]
+    return mean_estimate(averaged, [score.sample.cluster for score in scores])
+
+
+def by_group(scores: Sequence[Score], grouping: str) -> dict[str, list[Score]]:
+    """Sort scores by their group, groups in the order of their names; "" is left out."""
+    found: dict[str, list[Score]] = {}
+    for score in scores:
+        found.setdefault(score.sample.groups.get(grouping, ""), []).append(score)
+    return {name: found[name] for name in sorted(found) if name}
 
 
 def reference_among(sample: Sample, allowed: Sequence[str]) -> None:
@@ -56,4 +121,4 @@ def reference_among(sample: Sample, allowed: Sequence[str]) -> None:
     if len(sample.references) != 1 or sample.references[0] not in allowed:
         found = ", ".join(map(repr, sample.references)) or "nothing"
         wanted = " or ".join(map(repr, allowed))
-        raise DataError(f"row {sample.id}: the reference is {found}, must be {wanted}")
+        raise DataError(f"the reference is {found}, must be {wanted}")

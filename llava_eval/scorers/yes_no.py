@@ -7,19 +7,20 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from llava_eval.answers import pope_yes_no
+from llava_eval.answers.yes_no import pope_yes_no
+from llava_eval.errors import DataError
 from llava_eval.records import Sample, Score, Summary
-from llava_eval.scorers.base import Scorer, reference_among
+from llava_eval.scorers.base import Reading, Scorer, reference_among
 from llava_eval.stats import bootstrap, cluster_totals
 
 METRICS = ("f1", "accuracy", "precision", "recall", "yes_ratio")
 OUTCOMES = ("tp", "fp", "tn", "fn")
 
 
-def score_pope(sample: Sample, text: str) -> tuple[float, str]:
+def score_pope(sample: Sample, text: str) -> Reading:
     """Return 1.0 and the answer if it equals the label, else 0.0 and the answer."""
     answer = pope_yes_no(text)
-    return float(answer == sample.references[0]), answer
+    return Reading(float(answer == sample.references[0]), answer)
 
 
 def summarize_pope(scores: Sequence[Score]) -> Summary:
@@ -86,6 +87,8 @@ def check_pope(sample: Sample) -> None:
         DataError: It has not.
     """
     reference_among(sample, ("yes", "no"))
+    if not sample.groups["category"]:
+        raise DataError("no category; must be adversarial, popular or random")
 
 
 POPE = Scorer(1, METRICS, score_pope, summarize_pope, check_pope)

@@ -1,19 +1,12 @@
-"""LLaVA's own evaluation folder, read into rows of the Hub's schema.
-
-Each reader takes the folder of one benchmark below `playground/data/eval` and returns rows with
-the columns of that benchmark's Hub data set, so that one column map serves both. Images are
-named, not read: scoring needs none.
-"""
+"""POPE as LLaVA's scripts have it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from llava_eval.errors import DataError
+from llava_eval.official.texts import SHORT_ANSWER
 from llava_eval.rows import Row, file_image, read_jsonl
-
-SHORT_ANSWER = "\nAnswer the question using a single word or phrase."
 
 
 def read_pope(folder: Path) -> list[Row]:
@@ -78,6 +71,3 @@ def _pope_row(folder: Path, row: Row, labels: PopeLabels) -> Row:
         "category": row["category"],
     }
     return Row(content, row.source, row.number)
-
-
-OFFICIAL: dict[str, Callable[[Path], list[Row]]] = {"pope": read_pope}

@@ -1,4 +1,4 @@
-"""Raw text to answer: one pure function per named rule, each citing its source."""
+"""Yes or no."""
 
 from __future__ import annotations
 

@@ -1,0 +1,3 @@
+"""Instructions that LLaVA's question files end with; readers take them off again."""
+
+SHORT_ANSWER = "\nAnswer the question using a single word or phrase."

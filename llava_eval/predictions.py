@@ -1,0 +1,123 @@
+"""Files of predictions and grades, and which sample each line belongs to."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+
+from llava_eval.errors import PredictionsError
+from llava_eval.prompts import build_request
+from llava_eval.records import DataSet, Prediction, Sample
+from llava_eval.rows import Row, read_jsonl
+from llava_eval.task import Task
+
+Grades = Mapping[str, tuple[str, ...]]
+
+
+def load_predictions(path: Path, task: Task, data: DataSet) -> dict[str, Prediction]:
+    """Read a file of predictions in any of three forms.
+
+    One JSON object per line: our own `predictions.jsonl` (id, text, ...), {"id", "prediction"},
+    or LLaVA's answer files (question_id, prompt, text). LLaVA's question ids are not unique in
+    every benchmark; where they are not, the prompt decides.
+
+    Args:
+        path: The file.
+        task: Whose prompts LLaVA's answers repeat.
+        data: The samples that the predictions belong to.
+
+    Returns:
+        Predictions by sample id.
+
+    Raises:
+        PredictionsError: A line has none of these forms, belongs to no sample, or answers one
+            for a second time.
+        DataError: The file cannot be read, or a line is not a JSON object.
+    """
+    rows = read_jsonl(path)
+    index = _LlavaIndex(task, data) if any("question_id" in row for row in rows) else None
+    found = [
+        index.prediction(row) if index and "id" not in row else read_prediction(row) for row in rows
+    ]
+    return by_id(rows, found)
+
+
+def read_prediction(row: Row) -> Prediction:
+    """Read one line of our own form or of {"id", "prediction"}.
+
+    Raises:
+        PredictionsError: It has neither form.
+        DataError: A field is of the wrong type.
+    """
+    if "id" in row and "prediction" in row:
+        return Prediction(str(row.require("id", str, int)), row.require("prediction", str))
+    if "id" in row and "text" in row:
+        numbers = {n: row.require(n, int) for n in ("prompt_tokens", "new_tokens") if n in row}
+        words = {n: row.require(n, str) for n in ("finish", "error") if n in row}
+        sample_id = str(row.require("id", str, int))
+        return Prediction(sample_id, row.require("text", str), **words, **numbers)
+    raise PredictionsError(
+        f"{row.where}: has {', '.join(row) or 'no fields'}; must have id and text, "
+        "id and prediction, or question_id and text"
+    )
+
+
+def by_id(rows: list[Row], found: list[Prediction]) -> dict[str, Prediction]:
+    """Put predictions under their ids.
+
+    Raises:
+        PredictionsError: Two lines answer the same id.
+    """
+    predictions: dict[str, Prediction] = {}
+    for row, prediction in zip(rows, found, strict=True):
+        if prediction.id in predictions:
+            raise PredictionsError(f"{row.where}: id {prediction.id!r} is answered a second time")
+        predictions[prediction.id] = prediction
+    return predictions
+
+
+class _LlavaIndex:
+    """Finds the sample that a line of LLaVA's answers belongs to."""
+
+    def __init__(self, task: Task, data: DataSet) -> None:
+        self.task = task
+        self.data = data
+        self.samples: defaultdict[str, list[Sample]] = defaultdict(list)
+        for sample in data.samples:
+            self.samples[sample.llava_id or sample.id].append(sample)
+
+    def prediction(self, row: Row) -> Prediction:
+        question_id = str(row.require("question_id", str, int))
+        text = row.require("text", str)
+        samples = self.samples.get(question_id, [])
+        if len(samples) > 1:
+            prompt = row.require("prompt", str).removeprefix("<image>\n")
+            samples = [s for s in samples if build_request(self.task, s).text == prompt]
+        if len(samples) != 1:
+            raise PredictionsError(
+                f"{row.where}: question_id {question_id!r} belongs to "
+                f"{len(samples) or 'none'} of the {len(self.data.samples):,} rows of "
+                f"{self.data.source} (version: {self.data.version}); give the data that the "
+                "answers were made from"
+            )
+        return Prediction(samples[0].id, text)
+
+
+def load_grades(path: Path) -> dict[str, tuple[str, ...]]:
+    """Read a file of a judge's replies, one {"id", "replies": [text, ...]} a line.
+
+    Raises:
+        PredictionsError: An id is graded for a second time.
+        DataError: The file cannot be read, or a line has another form.
+    """
+    grades: dict[str, tuple[str, ...]] = {}
+    for row in read_jsonl(path):
+        sample_id = str(row.require("id", str, int))
+        replies = row.require("replies", list)
+        if not all(isinstance(reply, str) for reply in replies):
+            raise PredictionsError(f"{row.where}: replies must be a list of texts")
+        if sample_id in grades:
+            raise PredictionsError(f"{row.where}: id {sample_id!r} is graded a second time")
+        grades[sample_id] = tuple(replies)
+    return grades
