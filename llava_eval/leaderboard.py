@@ -73,7 +73,7 @@ def flaws(result: Result) -> list[str]:
     counted = (
         (result.failed, "failed"),
         (result.missing, "missing"),
-        (result.ungraded, "without a judge's grade"),
+        (result.ungraded, "not graded"),
     )
     found = [f"{count:,} of {result.n:,} {what}" for count, what in counted if count]
     if result.drawn:

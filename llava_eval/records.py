@@ -119,7 +119,7 @@ class Score:
         parsed: What the rule read out of the answer; None if it could read nothing.
         status: "scored", "unparsed" (the rule read nothing; the value says what the
             benchmark makes of that), "failed" or "missing" (no answer; value None), or
-            "ungraded" (an answer that no judge has graded; value None).
+            "ungraded" (an answer that waits for a judge or a server; value None).
         sample: The sample itself: references, groups and cluster for the summary.
         details: Further figures of this sample that the scorer's summary needs.
     """
@@ -174,7 +174,7 @@ class Result:
         unparsed: Answers out of which the rule read nothing.
         failed: Requests that ended in an error.
         missing: Rows without a prediction.
-        ungraded: Answers that wait for a judge.
+        ungraded: Answers that wait for a judge, or for the benchmark's own server.
         drawn: Whether the rows are a draw of the data set.
         known: Whether `version` is one that the card knows.
         metrics: Overall, over the rows that have an answer.

@@ -50,7 +50,7 @@ def mean_estimate(
 
 
 def cluster_numbers(clusters: Sequence[str]) -> NDArray[np.intp]:
-    """Number the clusters in the order of their names: the order of rows moves nothing."""
+    """Return each sample's cluster as a number, in the order of the clusters' names."""
     names = [name or f"\0{place}" for place, name in enumerate(clusters)]
     return np.unique(np.array(names), return_inverse=True)[1]
 

@@ -32,7 +32,8 @@ class Scorer:
     Attributes:
         version: Rises when a golden row changes: part of the protocol digest.
         metrics: Names of the overall metrics that `summarize` returns.
-        score: Sample and the model's words to a `Reading`.
+        score: Sample and the model's words to a `Reading`; None for a sample without
+            references, which only the benchmark's server can score.
         summarize: Scores of a set to metrics and groups; it gets those that are scored or
             unparsed, at least one.
         check: Raises `DataError` if a sample cannot be scored by this rule.
@@ -40,7 +41,7 @@ class Scorer:
 
     version: int
     metrics: tuple[str, ...]
-    score: Callable[[Sample, str], Reading]
+    score: Callable[[Sample, str], Reading | None]
     summarize: Callable[[Sequence[Score]], Summary]
     check: Callable[[Sample], None]
 
