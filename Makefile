@@ -30,11 +30,11 @@ eval: install ## evaluate MODEL (default: demo) on TASK (default: pope)
 
 .PHONY: test
 test: install ## run the whole test suite
-	@$(BIN)/python -m pytest $(ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto $(ARGS)
 
 .PHONY: test-fast
 test-fast: install ## run the tests that take under ten seconds each
-	@$(BIN)/python -m pytest -m 'not slow' $(ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto -m 'not slow' $(ARGS)
 
 .PHONY: check
 check: install ## lint, format check and type check

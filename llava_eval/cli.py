@@ -12,7 +12,7 @@ from llava_eval.engines import ENGINES, EngineSettings
 from llava_eval.errors import LlavaEvalError, UsageError
 from llava_eval.leaderboard import FORMATS, build_leaderboard
 from llava_eval.predictions import load_grades, load_predictions
-from llava_eval.runner import evaluate
+from llava_eval.runner import evaluate, run_root
 from llava_eval.samples import read_samples
 from llava_eval.scoring import score_predictions
 from llava_eval.store import find_runs, result_to_json, write_json, write_scores
@@ -70,6 +70,12 @@ def _run(options: argparse.Namespace) -> int:
         )
     finally:
         console.close()
+    root = run_root(options.model, options.out)
+    print(f"\n{FORMATS['text'](build_leaderboard(find_runs([root])))}")
+    if options.out is None:
+        table = root.parent.parent / "leaderboard.md"
+        table.write_text(FORMATS["md"](build_leaderboard(find_runs([root.parent]))) + "\n", "utf-8")
+        print(f"all runs: {table}")
     return 1 if any(result.failed for result in results) else 0
 
 

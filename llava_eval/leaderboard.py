@@ -12,7 +12,7 @@ import yaml
 from llava_eval.records import Result
 from llava_eval.resources import resource
 from llava_eval.store import RESULT, RUN, read_json, result_from_json
-from llava_eval.tables import markdown_table, show, text_table
+from llava_eval.tables import markdown_table, show_short, text_table
 from llava_eval.task import load_task, task_names
 
 
@@ -58,7 +58,7 @@ def build_leaderboard(folders: Sequence[Path]) -> Leaderboard:
         result = result_from_json(read_json(folder / RESULT), str(folder / RESULT))
         name = read_json(folder / RUN)["identity"]["model"] + (" (mini)" if result.mini else "")
         line = lines.setdefault(name, Line(name))
-        line.cells[result.task] = show(result.headline) + ("" if result.complete else " †")
+        line.cells[result.task] = show_short(result.headline) + ("" if result.complete else " †")
         notes += [f"† {name}, {result.task}: {flaw}" for flaw in flaws(result)]
     if any(name.endswith(" (mini)") for name in lines):
         notes.append("mini: the demo's own small split; not comparable with any other row")

@@ -120,7 +120,7 @@ def evaluate(
     source = data or ("mini" if model == DEMO else "hub")
     read = [_read(task, source, limit) for task in chosen]
     engine = load_engine(_with_model(settings, model))
-    root = Path(out) if out else Path("results/runs") / _slug(model)
+    root = run_root(model, out)
     return [
         run_task(task, rows, engine, model, root / task.name, retry_failed, watcher or Nobody())
         for task, rows in zip(chosen, read, strict=True)
@@ -184,8 +184,14 @@ def _broken(folder: Path, last: Prediction) -> RunError:
     )
 
 
-def _slug(model: str) -> str:
-    """Name a folder after a model: its name on the Hub, or the last part of its path."""
-    if model.count("/") == 1 and not Path(model).exists():
-        return model.replace("/", "--")
-    return Path(model).resolve().name
+def run_root(model: str, out: str | Path | None = None) -> Path:
+    """Return the folder that holds a model's results, one folder per task in it.
+
+    >>> run_root("llava-hf/llava-1.5-7b-hf").as_posix()
+    'results/runs/llava-hf--llava-1.5-7b-hf'
+    """
+    if out is not None:
+        return Path(out)
+    on_hub = model.count("/") == 1 and not Path(model).exists()
+    name = model.replace("/", "--") if on_hub else Path(model).resolve().name
+    return Path("results/runs") / name

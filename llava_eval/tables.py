@@ -22,6 +22,21 @@ def show(estimate: Estimate) -> str:
     return f"{estimate.value:.1f} [{estimate.low:.1f}, {estimate.high:.1f}]"
 
 
+def show_short(estimate: Estimate) -> str:
+    """Write a figure with half the width of its interval, for tables of many columns.
+
+    >>> show_short(Estimate(85.947, 84.9, 86.95, 8910))
+    '85.9 ±1.0'
+    >>> show_short(Estimate(None, None, None, 0))
+    'none'
+    """
+    if estimate.value is None:
+        return "none"
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.value:.1f}"
+    return f"{estimate.value:.1f} ±{(estimate.high - estimate.low) / 2:.1f}"
+
+
 def text_table(rows: Sequence[Sequence[str]]) -> str:
     """Lay out rows in columns; the first row is the heading, the first column text.
 
