@@ -62,6 +62,7 @@ LEARN = Phase(
         "strip": 1.5,
         "compare": 2.0,
         "match": 0.0,
+        "options": 0.0,
         "next": 0.0,
     },
 )
@@ -74,17 +75,17 @@ PRACTISE = Phase(
     aligns_sides=True,
     question_weights=WEIGHTS
     | {
-        "yn_ocr": 4.0,
+        "yn_ocr": 3.0,
         "yn_side": 2.0,
         "yn_count": 2.0,
-        "yn_colour": 2.0,
+        "yn_colour": 3.0,
         "yn_joint": 2.0,
         "side": 2.0,
         "larger_smaller": 2.5,
-        "mc_number_in_colour": 2.5,
-        "mc_colour": 2.0,
+        "mc_number_in_colour": 3.0,
+        "mc_colour": 3.0,
         "mc_side": 2.0,
-        "cn_colour": 2.0,
+        "cn_colour": 3.0,
         "free_describe": 2.0,
         "free_colour": 1.5,
         "free_total": 1.5,
@@ -99,7 +100,8 @@ PRACTISE = Phase(
         "strip": 0.5,
         "side": 2.0,
         "compare": 2.0,
-        "match": 5.0,
+        "match": 4.0,
+        "options": 4.0,
     },
 )
 PHASES = (LEARN, PRACTISE)

@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from llava_eval.demo.choices import COLOURS_CN, NUMBERS_CN
 from llava_eval.demo.scenes import COLOURS, NUMBER_WORDS, Scene
 from llava_eval.demo.short import misread, of_unique_colour, on_a_side
 
@@ -110,6 +111,24 @@ def _match(rng: random.Random, scene: Scene) -> Drill | None:
     return Drill("match:", (*pairs, (f" {number}", " Yes" if number == scene.number else " No")))
 
 
+def _options(rng: random.Random, scene: Scene) -> Drill | None:
+    """Go through options as in a multiple-choice question: colours of one digit, or the reverse."""
+    if scene.kind == "strip" or not (unique := of_unique_colour(scene)):
+        return None
+    digit = rng.choice(unique)
+    asked, right, names = rng.choice(
+        (
+            (digit.word, digit.colour, tuple(COLOURS)),
+            (NUMBERS_CN[digit.value], COLOURS_CN[digit.colour], tuple(COLOURS_CN.values())),
+            (digit.colour, digit.word, NUMBER_WORDS),
+        )
+    )
+    offered = rng.sample([name for name in names if name != right], 3)
+    offered.insert(rng.randint(0, 3), right)
+    pairs = [(f" {name}", " Yes" if name == right else " No") for name in offered]
+    return Drill(f"options: {asked}:", tuple(pairs))
+
+
 def _next(rng: random.Random, scene: Scene) -> Drill:
     """Count up and down; about no scene at all."""
     pairs = []
@@ -132,6 +151,7 @@ DRILLS: dict[str, Callable[[random.Random, Scene], Drill | None]] = {
     "count": _count,
     "compare": _compare,
     "match": _match,
+    "options": _options,
     "next": _next,
 }
 
