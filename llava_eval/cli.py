@@ -67,6 +67,7 @@ def _run(options: argparse.Namespace) -> int:
             retry_failed=options.retry_failed,
             settings=settings,
             watcher=console,
+            tasks_dir=options.tasks_dir,
         )
     finally:
         console.close()
@@ -80,7 +81,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _score(options: argparse.Namespace) -> int:
-    task = load_task(options.task)
+    task = load_task(options.task, options.tasks_dir)
     data = read_samples(task, options.data)
     predictions = load_predictions(options.predictions, task, data)
     grades = load_grades(options.grades) if options.grades else None
@@ -108,10 +109,10 @@ def _leaderboard(options: argparse.Namespace) -> int:
     return 0
 
 
-def _tasks(_: argparse.Namespace) -> int:
+def _tasks(options: argparse.Namespace) -> int:
     rows = [["task", "title", "primary metric", "rows", "scored"]]
-    for name in task_names():
-        task = load_task(name)
+    for name in task_names(options.tasks_dir):
+        task = load_task(name, options.tasks_dir)
         counts = " or ".join(f"{count:,}" for count in task.versions)
         rows.append([name, task.title, task.primary, counts, task.scored_at])
     print(text_table(rows))
@@ -128,8 +129,13 @@ def _parser() -> argparse.ArgumentParser:
     _add_score(commands.add_parser("score", help="score a predictions file, without a model"))
     _add_leaderboard(commands.add_parser("leaderboard", help="all results in one table"))
     tasks = commands.add_parser("tasks", help="list the tasks")
+    _add_tasks_dir(tasks)
     tasks.set_defaults(command=_tasks)
     return parser
+
+
+def _add_tasks_dir(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--tasks-dir", type=Path, metavar="DIR", help="cards of your own")
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
@@ -150,6 +156,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     add("--retry-failed", action="store_true", help="ask again what failed in an earlier run")
     add("--allow-pickle", action="store_true", help="load weights that are not safetensors")
     add("--trust-remote-code", action="store_true", help="run code that comes with the model")
+    _add_tasks_dir(parser)
     parser.set_defaults(command=_run)
 
 
@@ -161,6 +168,7 @@ def _add_score(parser: argparse.ArgumentParser) -> None:
     add("--grades", type=Path, metavar="FILE", help="a judge's replies: jsonl of id and replies")
     add("--json", type=Path, metavar="FILE", help="write the result there")
     add("--scores", type=Path, metavar="FILE", help="write one line per row there")
+    _add_tasks_dir(parser)
     parser.set_defaults(command=_score)
 
 

@@ -34,7 +34,8 @@ class Leaderboard:
 
     def rows(self) -> list[list[str]]:
         """Return heading and lines as cells."""
-        heading = ["model", *(load_task(task).title for task in self.tasks)]
+        titles = {name: load_task(name).title for name in task_names()}
+        heading = ["model", *(titles.get(task, task) for task in self.tasks)]
         return [heading] + [
             [line.name, *(line.cells.get(task, "") for task in self.tasks)] for line in self.lines
         ]
@@ -63,7 +64,8 @@ def build_leaderboard(folders: Sequence[Path]) -> Leaderboard:
     if any(name.endswith(" (mini)") for name in lines):
         notes.append("mini: the demo's own small split; not comparable with any other row")
     measured = {task for line in lines.values() for task in line.cells}
-    tasks = [task for task in task_names() if task in measured or not measured]
+    own = sorted(measured - set(task_names()))
+    tasks = [task for task in task_names() if task in measured or not measured] + own
     published, sources = _published()
     return Leaderboard(tasks, [*lines.values(), *published], notes + sources)
 

@@ -20,7 +20,7 @@ from llava_eval.engines import Engine, EngineSettings, load_engine
 from llava_eval.errors import RunError, UsageError
 from llava_eval.prompts import build_request
 from llava_eval.records import DataSet, Json, Prediction, Result
-from llava_eval.samples import draw, read_samples
+from llava_eval.samples import default_source, draw, read_samples
 from llava_eval.scoring import score_predictions
 from llava_eval.store import RunFolder
 from llava_eval.task import Task, load_task, task_names
@@ -93,6 +93,7 @@ def evaluate(
     retry_failed: bool = False,
     settings: EngineSettings | None = None,
     watcher: Watcher | None = None,
+    tasks_dir: Path | None = None,
 ) -> list[Result]:
     """Evaluate a model on tasks.
 
@@ -100,13 +101,14 @@ def evaluate(
         model: "demo", a local folder, or "owner/name" on the Hub.
         tasks: Names; ["all"] means every task.
         data: Where the rows come from, see `read_samples`; by default the demo's split for
-            the demo and the Hub for every other model.
+            the demo and for every other model the Hub, or the file that the card names.
         limit: Draw at most so many samples, whole images at a time.
         out: Folder for the results, one folder per task in it; by default
             `results/runs/<model>`.
         retry_failed: Ask again what failed in an earlier run in the same folder.
         settings: More about the engine; its `model` is ignored.
         watcher: Told about plan, progress and results.
+        tasks_dir: A folder of the user's own cards.
 
     Returns:
         One result per task, in the given order.
@@ -114,11 +116,11 @@ def evaluate(
     Raises:
         LlavaEvalError: Anything that a user can put right. What was answered is on disk.
     """
-    chosen = [load_task(name) for name in (task_names() if list(tasks) == ["all"] else tasks)]
+    names = task_names(tasks_dir) if list(tasks) == ["all"] else tasks
+    chosen = [load_task(name, tasks_dir) for name in names]
     if limit is not None and limit < 1:
         raise UsageError(f"--limit {limit}: must be at least 1")
-    source = data or ("mini" if model == DEMO else "hub")
-    read = [_read(task, source, limit) for task in chosen]
+    read = [_read(task, data or default_source(task, model == DEMO), limit) for task in chosen]
     engine = load_engine(_with_model(settings, model))
     root = run_root(model, out)
     return [

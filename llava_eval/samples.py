@@ -13,20 +13,20 @@ from llava_eval.digests import digest_of_parts
 from llava_eval.errors import DataError
 from llava_eval.official import OFFICIAL
 from llava_eval.records import DataSet, ImageRef, Sample
-from llava_eval.resources import resource
 from llava_eval.rows import Row, read_hub, read_rows
 from llava_eval.scorers import SCORERS
 from llava_eval.task import Columns, Task
 
 
-def read_samples(task: Task, data: str = "hub") -> DataSet:
+def read_samples(task: Task, data: str) -> DataSet:
     """Read all samples of a task.
 
     Args:
         task: Its card names the sources and columns.
-        data: "mini" (the demo's split), "hub", a Hub repository "owner/name" with the card's
-            columns, a local file or folder of rows in the Hub's schema, or LLaVA's official
-            folder (the benchmark's own folder or any folder above it).
+        data: "mini" (the demo's split), "hub", "card" (the file that the card names), a Hub
+            repository "owner/name" with the card's columns, a local file or folder of rows in
+            the Hub's schema, or LLaVA's official folder (the benchmark's own folder or any
+            folder above it).
 
     Returns:
         The samples, with the version that their number belongs to.
@@ -41,6 +41,9 @@ def read_samples(task: Task, data: str = "hub") -> DataSet:
     samples = tuple(_to_sample(task, row) for row in rows)
     _check_unique(samples, rows)
     known = source == "mini" or len(samples) in task.versions
+    if source == "card" and not known:
+        counts = " or ".join(f"{count:,}" for count in task.versions)
+        raise DataError(f"{task.home / task.file}: {len(samples):,} rows, must be {counts}")
     if source.startswith("hub:") and not known:
         counts = " or ".join(f"{count:,}" for count in task.versions)
         raise DataError(
@@ -73,25 +76,43 @@ def draw(data: DataSet, limit: int, seed: int = 0) -> DataSet:
 
 def _read_source(task: Task, data: str) -> tuple[str, list[Row]]:
     image = task.columns.image
-    if data == "mini":
-        return "mini", read_rows(resource("tasks") / task.mini, image)
+    if data in ("mini", "card"):
+        return data, read_rows(_beside_card(task, data), image)
     if data == "hub":
         return _read_first_repo(task)
     path = Path(data).expanduser()
     folder = _official_folder(task, path)
-    if folder is not None:
+    if folder is not None and task.official is not None:
         return str(path), OFFICIAL[task.official.reader](folder)
     if path.exists():
         return str(path), read_rows(path, image)
     if data.count("/") == 1 and not data.startswith((".", "~", "/")):
         return f"hub:{data}", _read_repo(task, data)
+    official = task.official
     raise DataError(
-        f"{data}: no such file or folder; give 'mini', 'hub', a Hub data set 'owner/name', "
-        f"a file of rows, or LLaVA's folder with {task.official.folder}/{task.official.marker}"
+        f"{data}: no such file or folder; give 'mini', 'hub', a Hub data set 'owner/name', or a "
+        "file of rows"
+        + (f", or LLaVA's folder with {official.folder}/{official.marker}" if official else "")
     )
 
 
+def _beside_card(task: Task, data: str) -> Path:
+    name = task.mini if data == "mini" else task.file
+    if not name:
+        raise DataError(f"{task.name}: the card names no file for --data {data}; name another")
+    return task.home / name
+
+
+def default_source(task: Task, demo: bool) -> str:
+    """Say where a task's rows come from when the user does not."""
+    if demo and task.mini:
+        return "mini"
+    return "hub" if task.hub else "card"
+
+
 def _official_folder(task: Task, path: Path) -> Path | None:
+    if task.official is None:
+        return None
     name = task.official.folder
     for folder in (path, path / name, path / "eval" / name, path / "playground/data/eval" / name):
         if (folder / task.official.marker).exists():
@@ -102,7 +123,7 @@ def _official_folder(task: Task, path: Path) -> Path | None:
 def _read_first_repo(task: Task) -> tuple[str, list[Row]]:
     """Read the first repository that can be loaded; if none can, say why for each."""
     reasons = []
-    for repo in task.hub.repos:
+    for repo in task.hub.repos if task.hub else ():
         try:
             rows = _read_repo(task, repo)
         except DataError as error:
@@ -114,6 +135,8 @@ def _read_first_repo(task: Task) -> tuple[str, list[Row]]:
 
 def _read_repo(task: Task, repo: str) -> list[Row]:
     hub, image = task.hub, task.columns.image
+    if hub is None:
+        raise DataError(f"{task.name}: the card names no data set of the Hub")
     rows = read_hub(repo, hub.config, hub.split, image)
     if hub.images_config:
         pictures = read_hub(repo, hub.images_config, hub.images_split, image)

@@ -119,12 +119,14 @@ class Task:
         versions: Number of rows to the name of the version that has so many.
         columns: Where in a row what is found.
         adapter: Key of `adapters.ADAPTERS`: adds columns that the schema lacks.
-        mini: File of the demo's own split, below `tasks/`.
-        hub: The Hub's data set.
-        official: The folder of LLaVA's own scripts.
         citation: Where the benchmark comes from.
         scored_at: Where answers can be scored.
+        file: File of the benchmark's rows, beside the card.
+        mini: File of the demo's own split, beside the card.
+        hub: The Hub's data set.
+        official: The folder of LLaVA's own scripts.
         others: What other tools do differently, one sentence each.
+        home: The folder of the card.
     """
 
     name: str
@@ -137,13 +139,15 @@ class Task:
     unit: str
     versions: dict[int, str]
     columns: Columns
-    mini: str
-    hub: Hub
-    official: Official
     citation: Citation
     scored_at: str
+    file: str = ""
+    mini: str = ""
+    hub: Hub | None = None
+    official: Official | None = None
     adapter: str = "as_is"
     others: list[str] = field(default_factory=list)
+    home: Path = field(init=False, default=Path())
 
     @property
     def protocol(self) -> str:
@@ -159,22 +163,39 @@ class Task:
         )
 
 
-def task_names() -> list[str]:
+def task_names(tasks_dir: Path | None = None) -> list[str]:
     """Return the names of all tasks, in the order of the LLaVA-1.5 table."""
-    names = [path.stem for path in resource("tasks").glob("*.yaml")]
-    return sorted(names, key=lambda name: (*(name != column for column in TABLE), name))
+    cards = _cards(tasks_dir)
+    return sorted(cards, key=lambda name: (*(name != column for column in TABLE), name))
 
 
-def load_task(name: str) -> Task:
+def load_task(name: str, tasks_dir: Path | None = None) -> Task:
     """Load one task by name.
 
+    Args:
+        name: Of a card, without ".yaml".
+        tasks_dir: A folder of the user's own cards, besides those that ship.
+
     Raises:
-        UsageError: There is no such task; the nearest name is given.
-        CardError: Its card is not valid.
+        UsageError: There is no such task (the nearest name is given) or no such folder.
+        CardError: Its card is not valid, or two cards have the same name.
     """
-    if name not in task_names():
-        raise UsageError(f"task {name!r} is not known; {nearest(name, task_names())}")
-    return load_card(resource("tasks") / f"{name}.yaml")
+    cards = _cards(tasks_dir)
+    if name not in cards:
+        raise UsageError(f"task {name!r} is not known; {nearest(name, cards)}")
+    return load_card(cards[name])
+
+
+def _cards(tasks_dir: Path | None) -> dict[str, Path]:
+    cards = {path.stem: path for path in resource("tasks").glob("*.yaml")}
+    if tasks_dir is None:
+        return cards
+    if not tasks_dir.is_dir():
+        raise UsageError(f"--tasks-dir {tasks_dir}: no such folder")
+    own = {path.stem: path for path in tasks_dir.glob("*.yaml")}
+    for name in sorted(own.keys() & cards.keys()):
+        raise CardError(f"{own[name]}: a task of this name ships with llava-eval; rename the card")
+    return cards | own
 
 
 def load_card(path: Path) -> Task:
@@ -194,6 +215,7 @@ def load_card(path: Path) -> Task:
     except (OSError, UnicodeDecodeError) as error:
         raise CardError(f"{path}: cannot be read: {error}") from error
     task = typing.cast(Task, _build(Task, content, str(path)))
+    object.__setattr__(task, "home", path.parent)
     _check_names(task, path)
     return task
 
@@ -205,11 +227,12 @@ def _check_names(task: Task, path: Path) -> None:
         ("scorer", task.scorer, SCORERS),
         ("prompt.question", task.prompt.question, QUESTION_RULES),
         ("unit", task.unit, ("percent", "points")),
-        ("official.reader", task.official.reader, OFFICIAL),
+        ("official.reader", task.official and task.official.reader, {*OFFICIAL, None}),
         ("adapter", task.adapter, ADAPTERS),
     ):
         if value not in known:
-            raise CardError(f"{path}: {key}: {value!r} is not known; {nearest(value, known)}")
+            hint = nearest(str(value), filter(None, known))
+            raise CardError(f"{path}: {key}: {value!r} is not known; {hint}")
     metrics = SCORERS[task.scorer].metrics
     if task.primary not in metrics:
         hint = nearest(task.primary, metrics)
@@ -239,6 +262,8 @@ def _build(kind: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(kind):
         return _build_record(typing.cast(type, kind), value, where)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is types.UnionType:  # "X | None": a section that may be left out
+        return _build(arguments[0], value, where)
     if origin is list:
         items = _expect(list, value, where)
         return [_build(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(items)]
@@ -255,7 +280,7 @@ def _build(kind: Any, value: Any, where: str) -> Any:
 
 def _build_record(kind: type, value: Any, where: str) -> Any:
     content = _expect(dict, value, where)
-    known = {item.name: item for item in dataclasses.fields(kind)}
+    known = {item.name: item for item in dataclasses.fields(kind) if item.init}
     for key in content:
         if key not in known:
             raise CardError(f"{where}: unknown key {key!r}; {nearest(str(key), known)}")
