@@ -59,6 +59,14 @@ mini: install ## rebuild the mini splits under tasks/mini
 train-demo: install ## train the demo checkpoint again, into build/demo (about 45 minutes of one core)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m llava_eval.demo.train --out build/demo
 
+.PHONY: docs
+docs: install ## write docs/benchmarks.md from the cards
+	@$(BIN)/python -m llava_eval.cards > docs/benchmarks.md
+
+.PHONY: bench-scoring
+bench-scoring: install ## time the scoring of full-size benchmarks
+	@OMP_NUM_THREADS=1 $(BIN)/python -m llava_eval.bench.scoring
+
 .PHONY: clean
 clean: ## remove the environment, caches and build output
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,4 +1,4 @@
-"""The command line: run, score, leaderboard, tasks."""
+"""The command line: run, score, submit, leaderboard, tasks."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from llava_eval.runner import evaluate, run_root
 from llava_eval.samples import read_samples
 from llava_eval.scoring import score_predictions
 from llava_eval.store import find_runs, result_to_json, write_json, write_scores
+from llava_eval.submissions import submit_run
 from llava_eval.tables import text_table
 from llava_eval.task import load_task, task_names
 from llava_eval.version import __version__
@@ -97,6 +98,16 @@ def _score(options: argparse.Namespace) -> int:
     return 0
 
 
+def _submit(options: argparse.Namespace) -> int:
+    folders = find_runs([options.run])
+    if not folders:
+        raise UsageError(f"{options.run}: no run in it")
+    for folder in folders:
+        written, goes_to = submit_run(folder, options.data, options.out, options.tasks_dir)
+        print("\n".join(map(str, written)), goes_to, sep="\n")
+    return 0
+
+
 def _leaderboard(options: argparse.Namespace) -> int:
     missing = [path for path in options.runs if not path.is_dir()]
     if missing:
@@ -127,6 +138,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_run(commands.add_parser("run", help="evaluate a model on tasks"))
     _add_score(commands.add_parser("score", help="score a predictions file, without a model"))
+    _add_submit(commands.add_parser("submit", help="write the files that a server takes"))
     _add_leaderboard(commands.add_parser("leaderboard", help="all results in one table"))
     tasks = commands.add_parser("tasks", help="list the tasks")
     _add_tasks_dir(tasks)
@@ -170,6 +182,15 @@ def _add_score(parser: argparse.ArgumentParser) -> None:
     add("--scores", type=Path, metavar="FILE", help="write one line per row there")
     _add_tasks_dir(parser)
     parser.set_defaults(command=_score)
+
+
+def _add_submit(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("run", type=Path, help="a run folder, or a folder of them")
+    add("--data", metavar="SOURCE", help="where the rows are, if not where the run found them")
+    add("--out", type=Path, metavar="DIR", help="(RUN/submission)")
+    _add_tasks_dir(parser)
+    parser.set_defaults(command=_submit)
 
 
 def _add_leaderboard(parser: argparse.ArgumentParser) -> None:

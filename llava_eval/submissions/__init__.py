@@ -9,7 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from llava_eval.errors import RunError, UsageError
 from llava_eval.records import DataSet, Prediction
+from llava_eval.samples import read_samples
+from llava_eval.store import PREDICTIONS, RUN, read_json, read_predictions
+from llava_eval.task import load_task
 
 
 @dataclass(frozen=True)
@@ -27,3 +31,40 @@ class Submission:
 
 
 SUBMISSIONS: dict[str, Submission] = {}
+
+
+def submit_run(
+    folder: Path, source: str | None = None, out: Path | None = None, tasks_dir: Path | None = None
+) -> tuple[list[Path], str]:
+    """Write the submission of a finished run.
+
+    Args:
+        folder: A run folder.
+        source: Where the rows are; by default where the run found them.
+        out: Folder for the files; by default `submission` in the run folder.
+        tasks_dir: A folder of the user's own cards.
+
+    Returns:
+        The files that were written, and where they go.
+
+    Raises:
+        UsageError: The benchmark takes no submissions.
+        RunError: The run is of a draw, or the files cannot be written.
+        PredictionsError: The server would refuse these answers.
+    """
+    run = read_json(folder / RUN)
+    task = load_task(run["identity"]["task"], tasks_dir)
+    if task.name not in SUBMISSIONS:
+        raise UsageError(f"{folder}: {task.name} takes no submissions; it is scored locally")
+    data = read_samples(task, source or run["environment"]["source"].removeprefix("hub:"))
+    if data.digest != run["identity"]["data"]:
+        raise RunError(f"{folder}: not a run of all rows of {data.source}; --limit, other --data?")
+    out = out or folder / "submission"
+    submission = SUBMISSIONS[task.name]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        return submission.write(data, read_predictions(folder / PREDICTIONS), out), (
+            f"goes to: {submission.goes_to}"
+        )
+    except OSError as error:
+        raise RunError(f"{out}: cannot be written: {error.strerror}") from error

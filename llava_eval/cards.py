@@ -1,0 +1,42 @@
+"""The page of all benchmarks, made from their cards: `python -m llava_eval.cards`."""
+
+from __future__ import annotations
+
+from llava_eval.submissions import SUBMISSIONS
+from llava_eval.task import Task, load_task, task_names
+
+INTRODUCTION = """# The benchmarks
+
+Made from the cards in `tasks/` by `make docs`; do not edit.
+A line of a prompt in square brackets is left out where its field is empty.
+"""
+
+
+def benchmarks_page() -> str:
+    """Return one section per task, as Markdown."""
+    return "\n".join([INTRODUCTION, *(section(load_task(name)) for name in task_names())])
+
+
+def section(task: Task) -> str:
+    """Return what a card says, as Markdown."""
+    versions = [f"{name}: {count:,}" for count, name in task.versions.items()]
+    facts = [
+        ("Question rows", "; ".join(versions)),
+        ("Question", f"`{task.prompt.question}`" if task.prompt.question != "as_is" else ""),
+        ("Decoding", f"greedy, at most {task.max_new_tokens} new tokens"),
+        ("Rule", f"`{task.scorer}`; primary metric `{task.primary}` in {task.unit}"),
+        ("Scored", task.scored_at),
+        ("On the Hub", ", ".join(task.hub.repos) + f" ({task.hub.split})" if task.hub else ""),
+        ("In LLaVA's folder", f"`{task.official.folder}`" if task.official else ""),
+        ("Submissions", SUBMISSIONS[task.name].goes_to if task.name in SUBMISSIONS else ""),
+        ("Paper", f"{task.citation.paper}, <{task.citation.url}>"),
+    ]
+    lines = [f"## {task.title}", "", task.asks, "", "```text", *task.prompt.lines, "```", ""]
+    lines += [f"- **{name}**: {text}" for name, text in facts if text]
+    if task.others:
+        lines += ["", "Other tools:", "", *(f"- {other}" for other in task.others)]
+    return "\n".join([*lines, ""])
+
+
+if __name__ == "__main__":
+    print(benchmarks_page(), end="")
