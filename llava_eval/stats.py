@@ -5,6 +5,7 @@ Questions about one image are not independent, so whole images are drawn, not qu
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -39,7 +40,7 @@ def mean_estimate(
     75.0
     """
     numbers = np.asarray(values, dtype=np.float64)
-    mean = float(numbers.sum() / len(numbers))
+    mean = math.fsum(numbers) / len(numbers)  # exact: the order of the rows moves no digit
     owner = cluster_numbers(clusters)
     sums = np.bincount(owner, weights=numbers - mean)
     if len(sums) == 1:
@@ -52,7 +53,9 @@ def mean_estimate(
 def cluster_numbers(clusters: Sequence[str]) -> NDArray[np.intp]:
     """Return each sample's cluster as a number, in the order of the clusters' names."""
     names = [name or f"\0{place}" for place, name in enumerate(clusters)]
-    return np.unique(np.array(names), return_inverse=True)[1]
+    # Only different names are sorted: VQAv2 has 214,354 questions about 40,504 images.
+    number = {name: place for place, name in enumerate(sorted(set(names)))}
+    return np.fromiter((number[name] for name in names), dtype=np.intp, count=len(names))
 
 
 def cluster_totals(clusters: Sequence[str], cells: Sequence[int], n_cells: int) -> Array:
@@ -81,9 +84,11 @@ class Bootstrap:
     high: Array
 
     def estimate(self, place: tuple[int, ...], n: int) -> Estimate:
-        """Return one figure, which rests on `n` samples; an undefined one holds None."""
+        """Return one figure, which rests on `n` samples; what is undefined in it is None."""
         if np.isnan(self.point[place]):
             return Estimate(None, None, None, n)
+        if np.isnan(self.low[place]):
+            return Estimate(float(self.point[place]), None, None, n)
         return Estimate(
             float(self.point[place]), float(self.low[place]), float(self.high[place]), n
         )
@@ -105,7 +110,7 @@ def bootstrap(
         seed: The same seed gives the same interval.
 
     Returns:
-        Figures and bounds of shape `shape`.
+        Figures and bounds of shape `shape`; bounds are NaN where no draw has the figure.
     """
     rng = np.random.default_rng(seed)
     n_clusters = len(totals)
@@ -117,9 +122,10 @@ def bootstrap(
             for start in range(0, replicates, step)
         ]
     )
-    # Where the figure itself is undefined its draws may all be: any number keeps numpy quiet.
-    drawn = np.where(np.isnan(point), 0.0, drawn)
-    low, high = np.nanpercentile(drawn, [2.5, 97.5], axis=0)
+    # Few images and many tasks: each draw may miss one. Any number there keeps numpy quiet.
+    never = np.isnan(drawn).all(axis=0)
+    bounds = np.nanpercentile(np.where(never, 0.0, drawn), [2.5, 97.5], axis=0)
+    low, high = np.where(never, np.nan, bounds)
     return Bootstrap(point, low, high)
 
 
