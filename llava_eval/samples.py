@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ def read_samples(task: Task, data: str) -> DataSet:
     if not rows:
         raise DataError(f"{source}: no rows in it")
     samples = tuple(_to_sample(task, row) for row in rows)
+    if task.columns.id_repeats:
+        samples = _told_apart(samples)
     _check_unique(samples, rows)
     known = source == "mini" or len(samples) in task.versions
     if source == "card" and not known:
@@ -74,6 +77,18 @@ def draw(data: DataSet, limit: int, seed: int = 0) -> DataSet:
     return DataSet(data.source, data.version, data.known, samples, _digest(samples), drawn)
 
 
+def official_folder(task: Task, path: Path) -> Path | None:
+    """Find LLaVA's folder of a task at or below a path, at any of the levels users name."""
+    official = task.official
+    if official is None:
+        return None
+    name, markers = official.folder, (official.marker, *official.other_markers)
+    for folder in (path, path / name, path / "eval" / name, path / "playground/data/eval" / name):
+        if any((folder / marker).exists() for marker in markers):
+            return folder
+    return None
+
+
 def _read_source(task: Task, data: str) -> tuple[str, list[Row]]:
     image = task.columns.image
     if data in ("mini", "card"):
@@ -81,7 +96,7 @@ def _read_source(task: Task, data: str) -> tuple[str, list[Row]]:
     if data == "hub":
         return _read_first_repo(task)
     path = Path(data).expanduser()
-    folder = _official_folder(task, path)
+    folder = official_folder(task, path)
     if folder is not None and task.official is not None:
         return str(path), OFFICIAL[task.official.reader](folder)
     if path.exists():
@@ -108,16 +123,6 @@ def default_source(task: Task, demo: bool) -> str:
     if demo and task.mini:
         return "mini"
     return "hub" if task.hub else "card"
-
-
-def _official_folder(task: Task, path: Path) -> Path | None:
-    if task.official is None:
-        return None
-    name = task.official.folder
-    for folder in (path, path / name, path / "eval" / name, path / "playground/data/eval" / name):
-        if (folder / task.official.marker).exists():
-            return folder
-    return None
 
 
 def _read_first_repo(task: Task) -> tuple[str, list[Row]]:
@@ -201,6 +206,17 @@ def _texts(row: Row, column: str) -> tuple[str, ...]:
         if not isinstance(item, str | int):
             raise DataError(f"{row.where}: {column} holds {item!r}, must be text")
     return tuple(map(str, items))
+
+
+def _told_apart(samples: Sequence[Sample]) -> tuple[Sample, ...]:
+    """Give the second and later samples of one id a number behind it."""
+    seen: Counter[str] = Counter()
+    told: list[Sample] = []
+    for sample in samples:
+        seen[sample.id] += 1
+        number = seen[sample.id]
+        told.append(replace(sample, id=f"{sample.id}#{number}") if number > 1 else sample)
+    return tuple(told)
 
 
 def _check_unique(samples: Sequence[Sample], rows: Sequence[Row]) -> None:

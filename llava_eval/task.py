@@ -52,6 +52,7 @@ class Columns:
 
     question: str
     id: str = ""  # left out: the row's number
+    id_repeats: bool = False  # True: rows that share an id become "7", "7#2", ... in their order
     references: str = ""  # one answer, or a list of them
     image: str = ""
     image_required: bool = True  # False: a row without an image is a question about none
@@ -81,6 +82,7 @@ class Official:
     folder: str  # below playground/data/eval
     marker: str  # a file by which the folder is recognised
     reader: str  # key of `official.OFFICIAL`
+    other_markers: list[str] = field(default_factory=list)  # where splits come in other files
 
 
 @dataclass(frozen=True)
