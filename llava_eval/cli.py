@@ -121,11 +121,11 @@ def _leaderboard(options: argparse.Namespace) -> int:
 
 
 def _tasks(options: argparse.Namespace) -> int:
-    rows = [["task", "title", "primary metric", "rows", "scored"]]
+    rows = [["task", "title", "primary metric", "rows"]]
     for name in task_names(options.tasks_dir):
         task = load_task(name, options.tasks_dir)
         counts = " or ".join(f"{count:,}" for count in task.versions)
-        rows.append([name, task.title, task.primary, counts, task.scored_at])
+        rows.append([name, task.title, task.primary, counts])
     print(text_table(rows))
     return 0
 

@@ -26,7 +26,16 @@ def tasks_dir(tmp_path):
     ):
         picture = f"pictures/{number}.png"
         Image.new("RGB", (50, 40), (40 * number, 0, 0)).save(folder / picture)
-        rows.append(row | {"id": str(number), "answer": answer, "kind": kind, "picture": picture})
+        rows.append(
+            row
+            | {
+                "id": str(number),
+                "answer": answer,
+                "kind": kind,
+                "picture": picture,
+                "scene": str(number),
+            }
+        )
     (folder / "traffic.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows), "utf-8")
     return folder
 
