@@ -10,7 +10,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from llava_eval.official.gqa import read_gqa
+from llava_eval.official.llava_bench import read_llava_bench
+from llava_eval.official.mmbench import read_mmbench, read_mmbench_cn
+from llava_eval.official.mme import read_mme
+from llava_eval.official.mmvet import read_mmvet
 from llava_eval.official.pope import read_pope
+from llava_eval.official.scienceqa import read_scienceqa
+from llava_eval.official.seedbench import read_seedbench
+from llava_eval.official.textvqa import read_textvqa
+from llava_eval.official.vizwiz import read_vizwiz
+from llava_eval.official.vqav2 import read_vqav2
 from llava_eval.rows import Row
 
-OFFICIAL: dict[str, Callable[[Path], list[Row]]] = {"pope": read_pope}
+OFFICIAL: dict[str, Callable[[Path], list[Row]]] = {
+    "mmbench": read_mmbench,
+    "mmbench_cn": read_mmbench_cn,
+    "scienceqa": read_scienceqa,
+    "seedbench": read_seedbench,
+    "textvqa": read_textvqa,
+    "vizwiz": read_vizwiz,
+    "vqav2": read_vqav2,
+    "llava_bench": read_llava_bench,
+    "mmvet": read_mmvet,
+    "gqa": read_gqa,
+    "mme": read_mme,
+    "pope": read_pope,
+}

@@ -13,6 +13,16 @@ from llava_eval.errors import RunError, UsageError
 from llava_eval.records import DataSet, Prediction
 from llava_eval.samples import read_samples
 from llava_eval.store import PREDICTIONS, RUN, read_json, read_predictions
+from llava_eval.submissions.choice import (
+    MMBENCH_SERVER,
+    SEED_LEADERBOARD,
+    write_mmbench,
+    write_seedbench,
+)
+from llava_eval.submissions.exact import write_gqa
+from llava_eval.submissions.rubric import write_mmvet
+from llava_eval.submissions.yes_no import write_mme
+from llava_eval.submissions.vqa import write_vizwiz, write_vqav2
 from llava_eval.task import load_task
 
 
@@ -30,7 +40,23 @@ class Submission:
     goes_to: str
 
 
-SUBMISSIONS: dict[str, Submission] = {}
+SUBMISSIONS: dict[str, Submission] = {
+    "mmbench": Submission(write_mmbench, MMBENCH_SERVER),
+    "mmbench_cn": Submission(write_mmbench, MMBENCH_SERVER),
+    "seedbench": Submission(write_seedbench, SEED_LEADERBOARD),
+    "gqa": Submission(write_gqa, "GQA's own eval.py, on your machine"),
+    "mme": Submission(
+        write_mme, "MME's own eval_tool (calculation.py --results_dir), on your machine"
+    ),
+    "vqav2": Submission(write_vqav2, "EvalAI, challenge 830: test-dev and test-standard"),
+    "vizwiz": Submission(
+        write_vizwiz, "EvalAI, challenge 2185, which has closed: only val can still be scored"
+    ),
+    "mmvet": Submission(
+        write_mmvet,
+        "MM-Vet's evaluator, mm-vet_evaluator.py or the Hub's Space whyu/MM-Vet_Evaluator",
+    ),
+}
 
 
 def submit_run(
