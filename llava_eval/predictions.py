@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from llava_eval.errors import PredictionsError
 from llava_eval.prompts import build_request
 from llava_eval.records import DataSet, Prediction, Sample
-from llava_eval.rows import Row, read_jsonl
+from llava_eval.rows import Row, read_jsonl, read_text
 from llava_eval.task import Task
 
 Grades = Mapping[str, tuple[str, ...]]
 
 
 def load_predictions(path: Path, task: Task, data: DataSet) -> dict[str, Prediction]:
-    """Read a file of predictions in any of three forms.
+    """Read a file of predictions in any of four forms.
 
     One JSON object per line: our own `predictions.jsonl` (id, text, ...), {"id", "prediction"},
     or LLaVA's answer files (question_id, prompt, text). LLaVA's question ids are not unique in
-    every benchmark; where they are not, the prompt decides.
+    every benchmark; where they are not, the prompt decides. Or a .json file that is one object
+    of id to answer, as MM-Vet's result files are.
 
     Args:
         path: The file.
@@ -35,12 +38,37 @@ def load_predictions(path: Path, task: Task, data: DataSet) -> dict[str, Predict
             for a second time.
         DataError: The file cannot be read, or a line is not a JSON object.
     """
+    answers = _read_object(path) if path.suffix == ".json" else None
+    if answers is not None:
+        return answers
     rows = read_jsonl(path)
     index = _LlavaIndex(task, data) if any("question_id" in row for row in rows) else None
     found = [
         index.prediction(row) if index and "id" not in row else read_prediction(row) for row in rows
     ]
     return by_id(rows, found)
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """A JSON object that keeps a key given twice."""
+
+
+def _read_object(path: Path) -> dict[str, Prediction] | None:
+    """Read one object of id to answer; None if the file holds lines, as others do."""
+    try:
+        pairs = json.loads(read_text(path), object_pairs_hook=_Pairs)
+    except json.JSONDecodeError:
+        return None
+    if not isinstance(pairs, _Pairs) or {"id", "question_id"} & {name for name, _ in pairs}:
+        return None
+    answers: dict[str, Prediction] = {}
+    for name, text in pairs:
+        if not isinstance(text, str):
+            raise PredictionsError(f"{path}: the answer to {name!r} is no text")
+        if name in answers:
+            raise PredictionsError(f"{path}: id {name!r} is answered a second time")
+        answers[name] = Prediction(name, text)
+    return answers
 
 
 def read_prediction(row: Row) -> Prediction:
@@ -84,6 +112,7 @@ class _LlavaIndex:
         self.task = task
         self.data = data
         self.samples: defaultdict[str, list[Sample]] = defaultdict(list)
+        self.given: set[str] = set()
         for sample in data.samples:
             self.samples[sample.llava_id or sample.id].append(sample)
 
@@ -93,7 +122,13 @@ class _LlavaIndex:
         samples = self.samples.get(question_id, [])
         if len(samples) > 1:
             prompt = row.require("prompt", str).removeprefix("<image>\n")
-            samples = [s for s in samples if build_request(self.task, s).text == prompt]
+            # The question decides where the whole prompt does not: LLaVA's TextVQA script
+            # goes by it too, and OCR tokens differ between releases of that data set.
+            samples = [s for s in samples if build_request(self.task, s).text == prompt] or [
+                s for s in samples if prompt.lower().startswith(f"{s.question.lower()}\n")
+            ]
+        if self.task.columns.id_repeats:  # same prompt too: answers come in the order of rows
+            samples = [s for s in samples if s.id not in self.given][:1] or samples[:1]
         if len(samples) != 1:
             raise PredictionsError(
                 f"{row.where}: question_id {question_id!r} belongs to "
@@ -101,6 +136,7 @@ class _LlavaIndex:
                 f"{self.data.source} (version: {self.data.version}); give the data that the "
                 "answers were made from"
             )
+        self.given.add(samples[0].id)
         return Prediction(samples[0].id, text)
 
 
