@@ -88,7 +88,8 @@ def result_table(result: Result) -> str:
         result: Of one task.
 
     Returns:
-        Lines of text: one row per group, one column per metric, 95 % intervals in brackets.
+        Lines of text: one row per group, one column per metric, 95 % intervals in brackets;
+        then what the official tool prints besides.
     """
     names = list(result.metrics)
     rows = [[f"{result.task}, {result.unit}", *names]]
@@ -99,6 +100,7 @@ def result_table(result: Result) -> str:
     rows.append(["all", *(show(result.metrics[name]) for name in names)])
     counts = f"{result.n:,} samples: {result.unparsed:,} unparsed, {result.failed:,} failed"
     lines = [text_table(rows), "", f"{counts}, {result.missing:,} missing"]
+    lines += [f"{name}: {text}" for name, text in result.notes.items()]
     if result.mini:
         lines.append("mini split: not comparable with published numbers")
     return "\n".join(lines + [f"not the benchmark's number: {flaw}" for flaw in flaws(result)])
