@@ -99,6 +99,7 @@ def bootstrap(
     statistic: Callable[[Array], Array],
     replicates: int = REPLICATES,
     seed: int = SEED,
+    strata: Sequence[str] | None = None,
 ) -> Bootstrap:
     """Estimate statistics of sums over clusters, with 95 % percentile intervals.
 
@@ -108,6 +109,8 @@ def bootstrap(
             NaN where a figure is undefined. Draws in which it is undefined are left out.
         replicates: Number of draws.
         seed: The same seed gives the same interval.
+        strata: Stratum of each cluster, where a figure is made of parts of fixed size: each is
+            then drawn by itself. By default all are one.
 
     Returns:
         Figures and bounds of shape `shape`; bounds are NaN where no draw has the figure.
@@ -116,9 +119,10 @@ def bootstrap(
     n_clusters = len(totals)
     point = statistic(totals.sum(axis=0))
     step = max(1, BLOCK // n_clusters)
+    stratum = cluster_numbers(strata or ["all"] * n_clusters)
     drawn = np.concatenate(
         [
-            statistic(_draws(rng, n_clusters, min(step, replicates - start)) @ totals)
+            statistic(_draws(rng, stratum, min(step, replicates - start)) @ totals)
             for start in range(0, replicates, step)
         ]
     )
@@ -129,7 +133,12 @@ def bootstrap(
     return Bootstrap(point, low, high)
 
 
-def _draws(rng: np.random.Generator, n_clusters: int, count: int) -> Array:
+def _draws(rng: np.random.Generator, stratum: NDArray[np.intp], count: int) -> Array:
     """How often each cluster occurs in each of `count` draws: shape (count, clusters)."""
-    weights = rng.multinomial(n_clusters, np.full(n_clusters, 1 / n_clusters), size=count)
-    return weights.astype(np.float64)
+    weights = np.empty((count, len(stratum)))
+    for number in range(stratum.max() + 1):
+        members = np.flatnonzero(stratum == number)
+        weights[:, members] = rng.multinomial(
+            len(members), np.full(len(members), 1 / len(members)), size=count
+        )
+    return weights

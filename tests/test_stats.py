@@ -43,6 +43,20 @@ def test_an_undefined_figure_is_an_estimate_without_numbers():
     assert estimate.estimate((0,), 3).value is None
 
 
+def test_a_figure_that_no_draw_has_is_an_estimate_without_an_interval():
+    def only_in_the_data(sums):
+        return sums[..., :1] if sums.ndim == 1 else np.full((len(sums), 1), np.nan)
+
+    estimate = bootstrap(np.eye(2), only_in_the_data, replicates=3).estimate((0,), 2)
+    assert (estimate.value, estimate.low, estimate.high) == (1.0, None, None)
+
+
+def test_each_stratum_is_drawn_by_itself():
+    totals = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
+    estimate = bootstrap(totals, lambda sums: sums, strata=["a", "b", "b"])
+    assert estimate.low.tolist() == estimate.high.tolist() == [1.0, 2.0]
+
+
 def test_a_clustered_mean_agrees_with_the_bootstrap():
     rng = np.random.default_rng(0)
     clusters = [str(number // 5) for number in range(2000)]
