@@ -19,7 +19,36 @@ def as_is(question: str) -> str:
     return question
 
 
-QUESTION_RULES: dict[str, Callable[[str], str]] = {"as_is": as_is}
+def capitalize(question: str) -> str:
+    """Make the first letter a capital and all others small, names and acronyms too.
+
+    Source: the question files of haotian-liu/LLaVA's `eval.zip` for TextVQA and VizWiz.
+
+    >>> capitalize("what does NASA say?")
+    'What does nasa say?'
+    """
+    return question.capitalize()
+
+
+def without_yes_no(question: str) -> str:
+    """Take MME's own instruction off, with the one or two blanks before it.
+
+    LLaVA's file holds no blank before its own instruction, where lmms-eval leaves one for the
+    two-blank variant; a full-width question mark, or none, stays as it is.
+
+    Source: haotian-liu/LLaVA, `llava_mme.jsonl` of `eval.zip` and `convert_answer_to_mme.py`.
+
+    >>> without_yes_no("Is it red?  Please answer yes or no.")
+    'Is it red?'
+    """
+    return question.rstrip().removesuffix("Please answer yes or no.").rstrip()
+
+
+QUESTION_RULES: dict[str, Callable[[str], str]] = {
+    "without_yes_no": without_yes_no,
+    "as_is": as_is,
+    "capitalize": capitalize,
+}
 
 
 def build_request(task: Task, sample: Sample) -> Request:

@@ -146,7 +146,10 @@ def _read_folder(path: Path, image: str) -> list[Row]:
     files = sorted(path.glob("**/*.parquet"))
     if not files:
         raise DataError(f"{path}: neither parquet files nor a save_to_disk folder")
-    return [row for file in files for row in _read_parquet(file, image)]
+    rows = [row for file in files for row in _read_parquet(file, image)]
+    for number, row in enumerate(rows):  # on from shard to shard: some data sets have no other id
+        row.source, row.number = str(path), number
+    return rows
 
 
 def _read_parquet(path: Path, image: str) -> list[Row]:

@@ -1,17 +1,18 @@
-"""Yes/no benchmarks: POPE."""
+"""Yes/no benchmarks: POPE and MME."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from llava_eval.answers.yes_no import pope_yes_no
+from llava_eval.answers.yes_no import mme_yes_no, pope_yes_no
 from llava_eval.errors import DataError
-from llava_eval.records import Sample, Score, Summary
+from llava_eval.records import Estimate, Sample, Score, Summary
 from llava_eval.scorers.base import Reading, Scorer, reference_among
-from llava_eval.stats import bootstrap, cluster_totals
+from llava_eval.stats import Bootstrap, bootstrap, cluster_totals
 
 METRICS = ("f1", "accuracy", "precision", "recall", "yes_ratio")
 OUTCOMES = ("tp", "fp", "tn", "fn")
@@ -92,3 +93,140 @@ def check_pope(sample: Sample) -> None:
 
 
 POPE = Scorer(1, METRICS, score_pope, summarize_pope, check_pope)
+
+
+PERCEPTION = (
+    "existence",
+    "count",
+    "position",
+    "color",
+    "posters",
+    "celebrity",
+    "scene",
+    "landmark",
+    "artwork",
+    "OCR",
+)
+COGNITION = (
+    "commonsense_reasoning",
+    "numerical_calculation",
+    "text_translation",
+    "code_reasoning",
+)
+MME_TASKS = (*PERCEPTION, *COGNITION)
+MME_METRICS = ("perception", "cognition")
+MME_FIGURES = ("score", "accuracy", "accuracy_plus")
+MME_CELLS = ("correct", "questions", "both_correct", "pairs")
+
+Images = dict[tuple[str, str], list[float]]  # task and image to the values of its questions
+
+
+def score_mme(sample: Sample, text: str) -> Reading:
+    """Return 1.0 if the answer is the label, whatever its case, else 0.0; "other" is wrong."""
+    answer = mme_yes_no(text)
+    return Reading(float(answer == sample.references[0].lower()), answer)
+
+
+def summarize_mme(scores: Sequence[Score]) -> Summary:
+    """Add up the ten tasks of perception and the four of cognition.
+
+    Args:
+        scores: With a value each; their samples carry the group "category", and the image as
+            their cluster.
+
+    Returns:
+        In points, `perception` of at most 2,000 and `cognition` of at most 800: sums of the
+        tasks' `score`, which is `accuracy` of the questions plus `accuracy_plus` of the images
+        (both questions correct), each in percent. A sum is None while one of its tasks has no
+        figure. The interval is a bootstrap over the images of each task by itself.
+
+    Raises:
+        DataError: A task has more than two questions on an image.
+
+    Source: `calculation.py` of MME's `eval_tool.zip`. LLaVA prints perception alone.
+    Departs: The tool takes every two lines for an image and stops if the last is alone; here
+    images are told apart by name, and one with a single answered question counts in accuracy
+    but not in accuracy_plus (a note says how many). Without the file of a task the tool stops.
+    Precision, recall and confusion counts, which it computes but never prints, are left out.
+    """
+    images: Images = {}
+    for score in scores:
+        key = (score.sample.groups["category"], score.sample.cluster)
+        images.setdefault(key, []).append(float(score.value or 0.0))
+    keys = sorted(images)
+    totals = np.array([_mme_cells(*key, images[key]) for key in keys])
+    table = bootstrap(totals, _mme_points, strata=[task for task, _ in keys])
+    questions = Counter(score.sample.groups["category"] for score in scores)
+    pairs = Counter(task for (task, _), values in images.items() if len(values) == 2)
+    groups = {
+        task: _task_figures(table, task, questions[task], pairs[task])
+        for task in MME_TASKS
+        if task in questions
+    }
+    metrics = {
+        name: table.estimate((place,), sum(questions[task] for task in tasks))
+        for place, (name, tasks) in enumerate(
+            zip(MME_METRICS, (PERCEPTION, COGNITION), strict=True)
+        )
+    }
+    alone = len(images) - pairs.total()
+    notes = (
+        {"pairs": f"not in accuracy_plus: {alone:,} images with one answer only"} if alone else {}
+    )
+    return Summary(metrics, groups, notes)
+
+
+def _task_figures(table: Bootstrap, task: str, questions: int, pairs: int) -> dict[str, Estimate]:
+    first = len(MME_METRICS) + len(MME_FIGURES) * MME_TASKS.index(task)
+    return {
+        figure: table.estimate((first + i,), pairs if figure == "accuracy_plus" else questions)
+        for i, figure in enumerate(MME_FIGURES)
+    }
+
+
+def _mme_cells(task: str, image: str, values: Sequence[float]) -> NDArray[np.float64]:
+    """Count what one image adds: shape (tasks x 4), zero but for its own task."""
+    if len(values) > 2:
+        raise DataError(f"{task}: {len(values)} questions on {image}, must be 2")
+    cells = np.zeros((len(MME_TASKS), len(MME_CELLS)))
+    pair = len(values) == 2
+    cells[MME_TASKS.index(task)] = sum(values), len(values), pair and all(values), pair
+    return cells.ravel()
+
+
+def _mme_points(totals: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Turn counts into points.
+
+    Args:
+        totals: Shape (..., tasks x 4).
+
+    Returns:
+        Shape (..., 2 + tasks x 3): perception, cognition, then the figures of each task.
+    """
+    cells = totals.reshape(*totals.shape[:-1], -1, len(MME_CELLS))
+    correct, questions, both, pairs = np.moveaxis(cells, -1, 0)
+    with np.errstate(invalid="ignore"):
+        accuracy, plus = correct / questions * 100, both / pairs * 100
+    figures = np.stack([accuracy + plus, accuracy, plus], axis=-1)
+    n = len(PERCEPTION)
+    # One after the other, as the tool adds them: numpy's own sum differs in the last digit.
+    sums = [np.cumsum(part, axis=-1)[..., -1:] for part in np.split(figures[..., 0], [n], axis=-1)]
+    return np.concatenate([*sums, figures.reshape(*totals.shape[:-1], -1)], axis=-1)
+
+
+def check_mme(sample: Sample) -> None:
+    """Check that a sample has a label, a known task and an image to be paired by.
+
+    Raises:
+        DataError: It has not.
+    """
+    reference_among(sample, ("Yes", "No", "yes", "no"))
+    if sample.groups["category"] not in MME_TASKS:
+        raise DataError(
+            f"category is {sample.groups['category']!r}, must be one of {', '.join(MME_TASKS)}"
+        )
+    if not sample.cluster:
+        raise DataError("question_id is empty, must be the path of the image")
+
+
+MME = Scorer(1, MME_METRICS, score_mme, summarize_mme, check_mme)

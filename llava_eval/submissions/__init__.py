@@ -21,8 +21,8 @@ from llava_eval.submissions.choice import (
 )
 from llava_eval.submissions.exact import write_gqa
 from llava_eval.submissions.rubric import write_mmvet
-from llava_eval.submissions.yes_no import write_mme
 from llava_eval.submissions.vqa import write_vizwiz, write_vqav2
+from llava_eval.submissions.yes_no import write_mme
 from llava_eval.task import load_task
 
 
