@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from llava_eval.errors import PredictionsError
 from llava_eval.predictions import Grades
 from llava_eval.records import DataSet, Estimate, Prediction, Result, Score, Summary
-from llava_eval.scorers import SCORERS, JudgedScorer
+from llava_eval.scorers import SCORERS, JudgedScorer, Scorer
 from llava_eval.scorers.base import score_sample
 from llava_eval.task import Task
+
+ANSWERED = ("scored", "unparsed")
 
 
 def score_predictions(
@@ -28,7 +30,8 @@ def score_predictions(
 
     Returns:
         One score per row, in the order of the data, and the result over the rows that have
-        an answer. Without any grade the metrics of a judged benchmark are undefined.
+        an answer; without any, as of a judged benchmark that has no grades yet, the metrics
+        are undefined.
 
     Raises:
         PredictionsError: A prediction or grade belongs to no row, no row has an answer, or
@@ -43,13 +46,22 @@ def score_predictions(
     scores = [
         score_sample(scorer, s, predictions.get(s.id), grades.get(s.id, ())) for s in data.samples
     ]
-    answered = [score for score in scores if score.status in ("scored", "unparsed")]
-    if answered:
-        return scores, _result(task, data, scores, scorer.summarize(answered))
-    if any(score.status == "ungraded" for score in scores):
+    answered = [score for score in scores if score.status in ANSWERED]
+    usable = answered
+    if isinstance(scorer, Scorer) and scorer.whole_clusters:
+        usable = _in_whole_clusters(scores)
+    if usable:
+        return scores, _result(task, data, scores, scorer.summarize(usable))
+    if answered or any(score.status == "ungraded" for score in scores):
         undefined = {name: Estimate(None, None, None, 0) for name in scorer.metrics}
         return scores, _result(task, data, scores, Summary(undefined, {}))
     raise PredictionsError(f"{task.name}: none of {len(scores):,} rows has an answer to score")
+
+
+def _in_whole_clusters(scores: Sequence[Score]) -> list[Score]:
+    """Leave out the clusters of which any sample has no answer."""
+    broken = {score.sample.cluster for score in scores if score.status not in ANSWERED}
+    return [score for score in scores if score.sample.cluster not in broken]
 
 
 def _check_known(data: DataSet, by_id: Mapping[str, object], what: str) -> None:

@@ -37,6 +37,8 @@ class Scorer:
         summarize: Scores of a set to metrics and groups; it gets those that are scored or
             unparsed, at least one.
         check: Raises `DataError` if a sample cannot be scored by this rule.
+        whole_clusters: Whether `summarize` gets only clusters all of whose samples have an
+            answer, since it scores a cluster as one.
     """
 
     version: int
@@ -44,6 +46,7 @@ class Scorer:
     score: Callable[[Sample, str], Reading | None]
     summarize: Callable[[Sequence[Score]], Summary]
     check: Callable[[Sample], None]
+    whole_clusters: bool = False
 
 
 @dataclass(frozen=True)
