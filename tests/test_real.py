@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import llava_eval
+from llava_eval.prompts import build_request
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "real" / "playground" / "data" / "eval"
 
@@ -44,3 +45,20 @@ def test_llava_bench_gives_the_first_of_the_papers_three_runs():
     model, reference = (sum(review["tuple"][side] for review in reviews) for side in (1, 0))
     assert result.headline.value == pytest.approx(100 * model / reference, abs=1e-12)
     assert result.complete
+
+
+def test_scienceqa_gives_the_papers_number():
+    result = score("scienceqa", "scienceqa/answers/llava-v1.5-13b.jsonl")
+    assert result.metrics["image_accuracy"].value == pytest.approx(71.64105106593951, abs=1e-12)
+    assert result.metrics["accuracy"].value == pytest.approx(74.39283187927376, abs=1e-12)
+    assert (result.metrics["image_accuracy"].n, result.unparsed, result.complete) == (2017, 5, True)
+
+
+def test_every_prompt_of_scienceqa_is_the_one_that_llava_saved():
+    task = llava_eval.load_task("scienceqa")
+    text = (REAL / "scienceqa/answers/llava-v1.5-13b.jsonl").read_text(encoding="utf-8")
+    saved = {row["question_id"]: row["prompt"] for row in map(json.loads, text.splitlines())}
+    samples = llava_eval.read_samples(task, str(REAL)).samples
+    place = {True: "<image>\n", False: ""}
+    asked = {s.id: place[bool(s.images)] + build_request(task, s).text for s in samples}
+    assert asked == saved
