@@ -124,6 +124,8 @@ ADVERSARIAL = [
     ("Z.", "Z"),
     ("z", "-"),
     ("Z B", "B"),
+    ("A or B or Z", "-"),
+    ("B lies behind the letter Z here", "-"),
     ("Sorry, I can't help with images of people yet. B", "Z"),
     ("I can't process this file.", "Z"),
     ("I'm sorry, but without the image provided, A", "Z"),
@@ -155,6 +157,11 @@ def test_invented_answers_are_inferred_by_the_written_rule(text, letter):
 )
 def test_only_the_letters_of_the_options_count(text, letter):
     assert vlmevalkit_letter(text, ("yes", "no")) == letter
+
+
+@pytest.mark.parametrize("text", ["paris", "It is PARIS.", "Paris"])
+def test_the_case_of_an_option_does_not_matter(text):
+    assert vlmevalkit_letter(text, ("Paris", "Rome")) == "A"
 
 
 @given(st.text(), st.lists(st.text(), max_size=4))
@@ -294,6 +301,17 @@ def test_without_one_whole_circle_the_figures_are_undefined(write_jsonl):
     assert (result.metrics["accuracy"].value, result.missing) == (None, 3)
 
 
+def test_a_circle_without_its_first_rotation_has_no_part_in_that_figure(write_jsonl):
+    rows = [*circle(0, 4), *list(circle(1, 4))[1:]]
+    data = read_samples(TASK, str(write_jsonl("rows.jsonl", rows)))
+    metrics = figures(TASK, data, right(rows) | {"0": "A"})[1].metrics
+    assert (metrics["accuracy"].value, metrics["accuracy"].n) == (50.0, 2)
+    assert (metrics["first_rotation_accuracy"].value, metrics["first_rotation_accuracy"].n) == (
+        0,
+        1,
+    )
+
+
 def test_the_interval_is_over_circles(write_jsonl):
     rows = [r for base in range(10) for r in circle(base, 4)]
     data = read_samples(TASK, str(write_jsonl("rows.jsonl", rows)))
@@ -395,7 +413,7 @@ def test_versions_are_told_apart_by_their_number_of_rows(write_jsonl, n, version
 def sheet(tmp_path, write_jsonl, rows, texts, failed=()):
     data = read_samples(TASK, str(write_jsonl("rows.jsonl", rows)))
     predictions = {i: Prediction(i, text) for i, text in texts.items()}
-    predictions |= {i: Prediction(i, "", "error", "no image") for i in failed}
+    predictions |= {i: Prediction(i, "half an", "error", "no image") for i in failed}
     (path,) = SUBMISSIONS["mmbench"].write(data, predictions, tmp_path)
     return list(openpyxl.load_workbook(path).active.iter_rows())
 

@@ -327,6 +327,14 @@ def test_without_the_problems_there_are_no_groups(official):
     assert not figures(data, [s.id for s in data.samples])[1]
 
 
+def test_letters_inside_a_hint_are_no_options(official):
+    path = official / "llava_test_CQM-A.json"
+    path.write_text(path.read_text().replace("Hint 1.", "Hint 1.\\nA. plan\\nB. try", 1))
+    sample = read_samples(TASK, str(official)).samples[1]
+    assert sample.choices == ("cat", "dog", "cow")
+    assert sample.question == "Context: Hint 1.\nA. plan\nB. try\nMore.\nQuestion 1?"
+
+
 def test_llavas_answers_are_found_by_the_problems_id(official, write_jsonl):
     data = read_samples(TASK, str(official))
     answers = [{"question_id": s.id, "prompt": "?", "text": "A"} for s in data.samples]
