@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import random
 from fractions import Fraction
 
 import datasets
@@ -18,7 +19,7 @@ from llava_eval.prompts import build_request
 from llava_eval.records import DataSet, Prediction, Sample
 from llava_eval.samples import read_samples
 from llava_eval.scorers.base import score_sample
-from llava_eval.scorers.exact import GQA, STRUCTURAL, score_gqa
+from llava_eval.scorers.exact import GQA, STRUCTURAL, distribution, score_gqa
 from llava_eval.scoring import score_predictions
 from llava_eval.submissions import SUBMISSIONS
 from llava_eval.task import load_task
@@ -232,6 +233,17 @@ def test_the_distribution_is_the_chi_square_worked_out_by_hand():
     assert (figure.low, figure.high) == (None, None)
 
 
+def test_the_distribution_is_one_number_whatever_the_order_of_the_rows():
+    rng = random.Random(0)
+    words = [f"word{number}" for number in range(12)]
+    rows = [
+        (rng.choice(words), rng.choice(words), "query", rng.choice("abcdefg"), "x")
+        for _ in range(400)
+    ]
+    figures = {distribution(scored(rng.sample(rows, 400))) for _ in range(10)}
+    assert len(figures) == 1
+
+
 def test_answers_that_are_all_right_have_a_distribution_of_nothing():
     rows = [(answer, answer, *rest) for answer, _, *rest in TEN]
     assert GQA.summarize(scored(rows)).metrics["distribution"].value == 0.0
@@ -305,6 +317,12 @@ def test_the_hubs_rows_and_llavas_folder_give_the_same_result(tmp_path, write_js
     official_folder(rows, write_jsonl)
     official = read_samples(TASK, str(tmp_path))
     assert official.digest == hub.digest
+    assert hub.samples[0].groups == {
+        "structural": "query",
+        "semantic": "cat",
+        "detailed": "categoryThis",
+        "global": "animal",
+    }
     path = answers_file(rows, write_jsonl)
     _, one = score_predictions(TASK, hub, load_predictions(path, TASK, hub))
     _, other = score_predictions(TASK, official, load_predictions(path, TASK, official))
