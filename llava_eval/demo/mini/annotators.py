@@ -9,8 +9,7 @@ from llava_eval.demo.scenes import COLOURS, NUMBER_WORDS
 from llava_eval.demo.short import misread
 
 ANNOTATORS = 10
-# How many say what is right. All ten is kept rare for words that normalisation changes, see
-# `agreeing`; three is the fewest for which the official rule still gives 0.9.
+# How many say what is right; the official rule gives 0.9 where only three do.
 AGREEMENT = (10, 10, 9, 9, 8, 8, 7, 6, 5, 3)
 LEAST_YES_NO = 6
 UNSUITABLE = ("unsuitable", "unsuitable image", "blurry", "can't tell")

@@ -50,6 +50,7 @@ LEAVES = {
     "structuralized_imagetext_understanding": "logic_reasoning",
 }
 ENGLISH = ("mc_number", "mc_present", "mc_count", "mc_number_in_colour", "mc_colour")
+ENGLISH_LEAVES = {"spatial_relationship": "mc_side", "ocr": "mc_number"}
 CHINESE = ("cn_number", "cn_colour", "cn_count")
 
 SCHEMA = pa.schema(
@@ -75,13 +76,10 @@ SCHEMA = pa.schema(
 def mmbench() -> pa.Table:
     """Build the MMBench mini split: two circles in each of the 20 leaf categories.
 
-    One question is about sides, in the category for them: the demo checkpoint does not learn
-    those.
-
     Returns:
         Rows in the schema of `lmms-lab/MMBench`, configuration en, split dev.
     """
-    return _circles("mini mmbench 1", ENGLISH, {("spatial_relationship", 0): "mc_side"})
+    return _circles("mini mmbench 1", ENGLISH, ENGLISH_LEAVES)
 
 
 def mmbench_cn() -> pa.Table:
@@ -93,13 +91,13 @@ def mmbench_cn() -> pa.Table:
     return _circles("mini mmbench_cn 1", CHINESE, {})
 
 
-def _circles(seed: str, types: Sequence[str], special: Mapping[tuple[str, int], str]) -> pa.Table:
+def _circles(seed: str, types: Sequence[str], special: Mapping[str, str]) -> pa.Table:
     rng = seeded(seed)
     deck = Deck(rng, draw_pictures(rng, IMAGES))
-    slots = [(leaf, turn) for leaf in LEAVES for turn in range(CIRCLES)]
+    leaves = [leaf for leaf in LEAVES for _ in range(CIRCLES)]
     rows: list[Row] = []
-    for number, slot in enumerate(slots):
-        name = special.get(slot, types[number % len(types)])
+    for number, leaf in enumerate(leaves):
+        name = special.get(leaf, types[number % len(types)])
         size = 2 if name == "mc_side" else SIZES[number % len(SIZES)]
         hinted = number % HINT_EVERY == 1 and name != "mc_side"
         shown = deck.deal(name)
@@ -111,7 +109,7 @@ def _circles(seed: str, types: Sequence[str], special: Mapping[tuple[str, int], 
         question = ask_until(rng, name, shown.scene, fits)
         fixed = 1 if size == len("ABCD") and number % FIXED_LAST_EVERY == 0 else 0
         for turn, turned in enumerate(rotations(question, fixed)):
-            rows.append(_row(FIRST_INDEX + number + turn * ROTATION, slot[0], turned, shown))
+            rows.append(_row(FIRST_INDEX + number + turn * ROTATION, leaf, turned, shown))
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 

@@ -149,7 +149,8 @@ def _mmvet_row(number: int, question: Question, capability: str, shown: Picture)
 def ground_truth(question: Question, scene: Scene) -> str:
     """Write the answer in MM-Vet's form: parts that are all needed, or that are all right.
 
-    >>> ground_truth(Question("", "There are two digits.", "free"), random_scene(seeded("doc")))
+    >>> scene = random_scene(seeded("doctest"), "test", "several")
+    >>> ground_truth(Question("", "There are two digits.", "free"), scene)
     'two<OR>2'
     """
     if question.answer == description(scene):

@@ -13,7 +13,6 @@ from llava_eval.demo.scenes import seeded
 
 IMAGES = {"single": 7, "several": 15, "strip": 6}
 QUESTIONS = 4
-SIDES = 3
 
 
 @dataclass(frozen=True)
@@ -39,8 +38,8 @@ KINDS = {
     "number_in_colour": Kind("query", "cat", "categoryAttr", "number", "query"),
     "count": Kind("query", "global", "place", "place", "query"),
     "side": Kind("query", "rel", "relS", "position", "relate"),
+    "yn_side": Kind("verify", "rel", "relVerify", None, "verify rel"),
 }
-ASKED = tuple(name for name in KINDS if name != "side")
 
 RECORD = pa.struct([("objectId", pa.string()), ("value", pa.string())])
 SCHEMA = pa.schema(
@@ -89,8 +88,7 @@ SCHEMA = pa.schema(
 def gqa() -> pa.Table:
     """Build the GQA mini split: all structural and semantic types.
 
-    Only a few questions are about sides, the one kind of relation that pictures of digits have:
-    the demo checkpoint does not learn them.
+    Sides are the one kind of relation that pictures of digits have.
 
     Returns:
         Rows in the schema of `lmms-lab/GQA`, configuration testdev_balanced_instructions, with
@@ -98,13 +96,8 @@ def gqa() -> pa.Table:
     """
     rng = seeded("mini gqa 1")
     rows: list[Row] = []
-    sides = 0
     for shown in draw_pictures(rng, IMAGES, "n{:06d}"):
-        asked = ask_some(rng, shown.scene, ASKED, QUESTIONS)
-        if sides < SIDES and shown.scene.kind == "several":
-            more = ask_some(rng, shown.scene, ("side",), 1)
-            sides += len(more)
-            asked += more
+        asked = ask_some(rng, shown.scene, tuple(KINDS), QUESTIONS)
         rows += [_row(len(rows) + i, shown, *pair) for i, pair in enumerate(asked)]
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 

@@ -39,18 +39,18 @@ POPE_SCHEMA = pa.schema(
 )
 
 MME_IMAGES = {"single": 8, "several": 16, "strip": 8}
-# Question type and number of images. Few on positions: the demo checkpoint does not learn them.
+# Question type and number of images.
 MME_TASKS = {
     "existence": ("yn_exist", 5),
     "count": ("yn_count", 5),
-    "position": ("yn_side", 2),
+    "position": ("yn_side", 5),
     "color": ("yn_colour", 5),
     "posters": ("yn_joint", 5),
     "celebrity": ("yn_exist", 5),
     "scene": ("yn_count", 5),
     "landmark": ("yn_joint", 5),
     "artwork": ("yn_colour", 5),
-    "OCR": ("yn_ocr", 4),
+    "OCR": ("yn_ocr", 5),
     "commonsense_reasoning": ("yn_exist", 5),
     "numerical_calculation": ("yn_count", 4),
     "text_translation": ("yn_colour", 4),
