@@ -228,7 +228,9 @@ def test_the_distribution_is_the_chi_square_worked_out_by_hand():
     # animal: dog 3 asked, 1 given: 4/3; cat 1 asked, 2 given: 1; fish is no reference. 4 rows.
     # color: red 1 asked, 0 given: 1; blue 1 asked, 2 given: 1. 2 rows. No group: not counted.
     by_hand = Fraction(4 * (Fraction(4, 3) + 1) + 2 * (1 + 1), 4 + 2) / 100
-    figure = GQA.summarize(scored(TEN)).metrics["distribution"]
+    summary = GQA.summarize(scored(TEN))
+    figure = summary.metrics["distribution"]
+    assert summary.notes == {"distribution": "0.02 (lower is better)"}
     assert figure.value == pytest.approx(float(by_hand), abs=1e-15)
     assert (figure.low, figure.high) == (None, None)
 

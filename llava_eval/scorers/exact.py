@@ -44,8 +44,8 @@ def summarize_gqa(scores: Sequence[Score]) -> Summary:
     Returns:
         Accuracies in percent with an interval clustered by image; "open" are the questions of
         structural type "query", "binary" all others. `distribution` is no percentage, lower is
-        better, and has no interval: a chi-square grows with every row that is drawn twice, so
-        a bootstrap would not enclose it.
+        better, and has no interval: drawing rows again pushes a chi-square upwards, so that a
+        bootstrap need not enclose it. A note has it with two digits, as the script prints it.
 
     Source: GQA's `eval.py` by Hudson and Manning, in LLaVA's variant without the scene graphs
     and choices that the test-dev split lacks.
@@ -57,13 +57,16 @@ def summarize_gqa(scores: Sequence[Score]) -> Summary:
     """
     opened = [score for score in scores if score.sample.groups["structural"] == "query"]
     binary = [score for score in scores if score.sample.groups["structural"] != "query"]
+    spread = distribution(scores)
     metrics = {
         "accuracy": mean_of(scores),
         "binary": _accuracy(binary),
         "open": _accuracy(opened),
-        "distribution": Estimate(distribution(scores), None, None, len(scores)),
+        "distribution": Estimate(spread, None, None, len(scores)),
     }
-    return Summary(metrics, {name: {"accuracy": mean_of(g)} for name, g in _types(scores).items()})
+    groups = {name: {"accuracy": mean_of(group)} for name, group in _types(scores).items()}
+    notes = {} if spread is None else {"distribution": f"{spread:.2f} (lower is better)"}
+    return Summary(metrics, groups, notes)
 
 
 def distribution(scores: Sequence[Score]) -> float | None:
