@@ -91,13 +91,14 @@ def result_table(result: Result) -> str:
         Lines of text: one row per group, one column per metric, 95 % intervals in brackets;
         then what the official tool prints besides.
     """
-    names = list(result.metrics)
+    parts = [*result.groups.items(), ("all", result.metrics)]
+    # Some groups have figures of their own: a task of MME has a score, no perception.
+    names = list(dict.fromkeys([*result.metrics, *(n for _, figures in parts for n in figures)]))
     rows = [[f"{result.task}, {result.unit}", *names]]
     rows += [
-        [group, *(show(figures[name]) if name in figures else "" for name in names)]
-        for group, figures in result.groups.items()
+        [part, *(show(figures[name]) if name in figures else "" for name in names)]
+        for part, figures in parts
     ]
-    rows.append(["all", *(show(result.metrics[name]) for name in names)])
     counts = f"{result.n:,} samples: {result.unparsed:,} unparsed, {result.failed:,} failed"
     lines = [text_table(rows), "", f"{counts}, {result.missing:,} missing"]
     lines += [f"{name}: {text}" for name, text in result.notes.items()]

@@ -9,13 +9,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llava_eval.answers.yes_no import mme_yes_no
+from llava_eval.console import result_table
 from llava_eval.errors import DataError, PredictionsError
 from llava_eval.predictions import load_predictions
 from llava_eval.prompts import build_request
 from llava_eval.records import DataSet, Prediction, Sample
 from llava_eval.samples import read_samples
 from llava_eval.scorers.base import score_sample
-from llava_eval.scorers.yes_no import COGNITION, MME, MME_TASKS, PERCEPTION, score_mme
+from llava_eval.scorers.yes_no import (
+    COGNITION,
+    MME,
+    MME_FIGURES,
+    MME_TASKS,
+    PERCEPTION,
+    score_mme,
+)
 from llava_eval.scoring import score_predictions
 from llava_eval.submissions import SUBMISSIONS
 from llava_eval.task import load_task
@@ -482,6 +490,17 @@ def test_the_hubs_rows_and_llavas_folder_give_the_same_result(tmp_path, write_js
     assert one.unparsed
     images = [sample.images[0].read().decode() for sample in official.samples]
     assert images == [row["question_id"] for row in rows]
+
+
+def test_the_printed_table_has_the_figures_of_every_task(write_jsonl):
+    data = read_samples(TASK, str(write_jsonl("rows.jsonl", hub_rows())))
+    answers = {sample.id: Prediction(sample.id, "Yes") for sample in data.samples}
+    heading, *lines = result_table(score_predictions(TASK, data, answers)[1]).splitlines()
+    assert heading.split()[2:] == ["perception", "cognition", *MME_FIGURES]
+    assert lines[0].startswith("existence")
+    assert "50.0 [50.0, 50.0]  50.0 [50.0, 50.0]" in lines[0]
+    assert lines[14].startswith("all")
+    assert "500.0 [500.0, 500.0]" in lines[14]
 
 
 def test_rows_in_several_parquet_files_are_numbered_through(tmp_path):
