@@ -10,13 +10,23 @@ from collections.abc import Sequence
 
 from llava_eval.answers.vqa_tables import ARTICLES, CONTRACTIONS, NUMBER_WORDS, PUNCTUATION
 
+Record = dict[str, str | int]  # as in the annotation files: answer, answer_confidence, answer_id
 
-def plain_vqa_accuracy(answer: str, references: Sequence[str]) -> float:
+
+def records(references: Sequence[str]) -> list[Record]:
+    """Return answers as the annotation files have them."""
+    return [
+        {"answer": answer, "answer_confidence": "yes", "answer_id": number}
+        for number, answer in enumerate(references, 1)
+    ]
+
+
+def plain_vqa_accuracy(answer: str, annotators: Sequence[Record]) -> float:
     """Score one answer by the official rule of VQAv2.
 
     Args:
         answer: The model's words.
-        references: One raw answer per annotator, at least one.
+        annotators: Their records, at least one; no two are equal, because each has its id.
 
     Returns:
         In [0, 1].
@@ -24,17 +34,16 @@ def plain_vqa_accuracy(answer: str, references: Sequence[str]) -> float:
     Source: the description of GT-Vision-Lab/VQA, `vqaEval.py`, in `llava_eval.answers.vqa`.
     """
     answer = _flat(answer)
-    given = [_flat(reference) for reference in references]
-    if len(set(given)) > 1:
+    given = [{**record, "answer": _flat(str(record["answer"]))} for record in annotators]
+    if len({record["answer"] for record in given}) > 1:
         answer = _words(_marks(answer))
-        given = [_words(_marks(reference)) for reference in given]
+        for record in given:
+            record["answer"] = _words(_marks(str(record["answer"])))
     shares = []
-    for left_out in range(len(given)):
-        agreeing = 0
-        for place, reference in enumerate(given):
-            if place != left_out and reference == answer:
-                agreeing += 1
-        shares.append(min(1.0, agreeing / 3))
+    for left_out in given:
+        others = [record for record in given if record != left_out]
+        agreeing = [record for record in others if record["answer"] == answer]
+        shares.append(min(1.0, len(agreeing) / 3))
     return sum(shares) / len(shares)
 
 

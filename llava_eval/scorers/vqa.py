@@ -9,13 +9,13 @@ from llava_eval.answers.vqa import (
     m4c_accuracy,
     m4c_answer,
     vizwiz_answer,
-    vqa_accuracy,
-    vqa_compared,
+    vqa_references,
     without_leave_one_out,
 )
 from llava_eval.errors import DataError
 from llava_eval.records import Estimate, Sample, Score, Summary
 from llava_eval.scorers.base import Reading, Scorer, by_group, mean_of
+from llava_eval.stats import cluster_numbers, mean_estimate
 
 TEXTVQA_ANNOTATORS = 10
 ANSWER_TYPES = ("yes/no", "number", "other")
@@ -33,11 +33,10 @@ def score_vqav2(sample: Sample, text: str) -> Reading | None:
     """
     if not sample.references:
         return None
-    answer, references = vqa_compared(text, sample.references)
-    uploaded = m4c_answer(text)
-    accuracy = leave_one_out(answer, references)
-    upload = accuracy if uploaded == text else vqa_accuracy(uploaded, sample.references)
-    return Reading(accuracy, answer, (upload,))
+    rule, references = vqa_references(sample.references)
+    answer = rule(text)
+    upload = leave_one_out(rule(m4c_answer(text)), references)
+    return Reading(leave_one_out(answer, references), answer, (upload,))
 
 
 def summarize_vqav2(scores: Sequence[Score]) -> Summary:
@@ -135,7 +134,11 @@ def _summarize(scores: Sequence[Score], second: str, groupings: Sequence[str]) -
     """Average the values, and the first of their details under a second name."""
 
     def figures(some: Sequence[Score]) -> dict[str, Estimate]:
-        return {"accuracy": mean_of(some), second: mean_of(some, [s.details[0] for s in some])}
+        clusters = cluster_numbers([score.sample.cluster for score in some])
+        return {
+            "accuracy": mean_estimate([float(score.value or 0.0) for score in some], clusters),
+            second: mean_estimate([score.details[0] for score in some], clusters),
+        }
 
     groups = {
         name: figures(members)
