@@ -49,7 +49,7 @@ def scienceqa(row: Row) -> None:
     hint = row.get("hint") or ""
     if not all(isinstance(text, str) for text in (hint, *choices)):
         raise DataError(f"{row.where}: hint {hint!r} and choices {choices!r} must be texts")
-    row.setdefault("id", str(row.number))
+    row.setdefault("id", str(row.place))
     row["references"] = _scienceqa_answer(row, len(choices))
     row["modality"] = "text" if row.get("image") is None else "image"
     row["grades"] = GRADES.get(row.get("grade") or "", "")

@@ -20,14 +20,21 @@ from llava_eval.records import ImageRef
 
 
 class Row(dict[str, Any]):
-    """One row; `where` is the file and line that an error message names."""
+    """One row; `where` is the file and line that an error message names.
 
-    __slots__ = ("number", "source")
+    Attributes:
+        source: File or data set.
+        number: Line or row there, for error messages.
+        place: Among all rows of the task, from 0, whatever files they came from.
+    """
+
+    __slots__ = ("number", "place", "source")
 
     def __init__(self, content: dict[str, Any], source: str, number: int) -> None:
         super().__init__(content)
         self.source = source
         self.number = number
+        self.place = number
 
     @property
     def where(self) -> str:

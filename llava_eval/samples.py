@@ -39,6 +39,8 @@ def read_samples(task: Task, data: str) -> DataSet:
     source, rows = _read_source(task, data)
     if not rows:
         raise DataError(f"{source}: no rows in it")
+    for place, row in enumerate(rows):
+        row.place = place
     samples = tuple(_to_sample(task, row) for row in rows)
     if task.columns.id_repeats:
         samples = _told_apart(samples)
@@ -155,7 +157,7 @@ def _to_sample(task: Task, row: Row) -> Sample:
     columns = task.columns
     ADAPTERS[task.adapter](row)
     sample = Sample(
-        id=_text(row, columns.id) if columns.id else str(row.number),
+        id=_text(row, columns.id) if columns.id else str(row.place),
         question=row.require(columns.question, str),
         images=_images(columns, row),
         choices=_texts(row, columns.choices),

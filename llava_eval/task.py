@@ -51,7 +51,7 @@ class Columns:
     """
 
     question: str
-    id: str = ""  # left out: the row's number
+    id: str = ""  # left out: the row's number, from 0
     id_repeats: bool = False  # True: rows that share an id become "7", "7#2", ... in their order
     references: str = ""  # one answer, or a list of them
     image: str = ""
