@@ -10,12 +10,15 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+import llava_eval.demo
 from llava_eval.adapters import MMVET_SAME_IMAGE
 from llava_eval.choice_rows import ROTATION
+from llava_eval.demo.evaluate import Item, load, share_right
 from llava_eval.demo.mini import MINI_SPLITS, write_split
 from llava_eval.demo.mini.annotators import near_misses, ten_answers
 from llava_eval.demo.mini.circular import LEAVES
 from llava_eval.demo.mini.short import answer_type, question_type
+from llava_eval.demo.questions import Question
 from llava_eval.demo.scenes import seeded
 from llava_eval.samples import read_samples
 from llava_eval.scorers.yes_no import MME_TASKS
@@ -298,6 +301,23 @@ def test_a_video_of_seedbench_is_asked_about_by_its_middle_frame():
     videos = [(row, s) for row, s in pairs if row["data_type"] == "video"]
     for row, sample in videos:
         assert sample.images[0].read() == row["image"][1]["bytes"]
+
+
+def test_videos_of_seedbench_are_asked_about_by_what_their_middle_frame_shows():
+    checkpoint = load(Path(llava_eval.demo.__file__).parent / "checkpoint")
+    items = [
+        Item(
+            Question(row["question"], row["answer"], "letter", options_of(row)),
+            Image.open(io.BytesIO(row["image"][1]["bytes"])),
+        )
+        for row in rows_of("seedbench")
+        if row["data_type"] == "video"
+    ]
+    assert share_right(checkpoint, items) >= 0.8
+
+
+def options_of(row):
+    return tuple(row[f"choice_{letter}"] for letter in "abcd")
 
 
 def test_llava_bench_has_its_three_categories_with_captions():
