@@ -42,7 +42,7 @@ def tasks_dir(tmp_path):
 
 def test_it_is_listed_beside_the_others(tasks_dir, capsys):
     assert main(["tasks", "--tasks-dir", str(tasks_dir)]) == 0
-    assert re.search(r"^traffic +Traffic +f1 +4 ", capsys.readouterr().out, re.M)
+    assert re.search(r"^traffic +Traffic +f1 +4$", capsys.readouterr().out, re.M)
 
 
 def test_it_is_scored_from_its_card(tasks_dir, tmp_path):
