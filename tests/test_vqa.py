@@ -14,7 +14,7 @@ from llava_eval.answers.vqa import (
     without_leave_one_out,
 )
 from llava_eval.answers.vqa_tables import CONTRACTIONS, PUNCTUATION, VIZWIZ_CONTRACTIONS
-from llava_eval.bench.plain_vqa import plain_vqa_accuracy, records
+from llava_eval.bench.plain_vqa import plain_vqa_accuracy, plain_vqa_answer, records
 from tests.conftest import golden
 
 RULES = [vqa_answer, m4c_answer, vizwiz_answer]
@@ -108,6 +108,11 @@ def test_only_the_first_32_full_stops_go(rule):
 def test_the_fast_rule_equals_the_written_one(text, references):
     plain = plain_vqa_accuracy(text, records(references))
     assert vqa_accuracy(text, references) == pytest.approx(plain, abs=1e-12)
+
+
+@given(TEXTS)
+def test_the_fast_normal_form_equals_the_written_one(text):
+    assert vqa_answer(text) == plain_vqa_answer(text)
 
 
 @given(TEXTS, TEN)

@@ -25,7 +25,10 @@ def dev_questions(write_jsonl, tmp_path):
 
 
 def test_vqav2_lists_every_test_question_in_llavas_order(dev_questions, tmp_path):
-    answers = {"1": Prediction("1", "The Cat,dog."), "3": Prediction("3", "", "error", "no image")}
+    answers = {
+        "1": Prediction("1", "The Cat,dog."),
+        "3": Prediction("3", "half an ans", "error", "lost"),
+    }
     (path,) = VQAV2.write(dev_questions, answers, tmp_path)
     assert json.loads(path.read_text()) == [
         {"question_id": 4, "answer": ""},

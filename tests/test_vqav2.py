@@ -68,6 +68,10 @@ ADVERSARIAL = [
     (nine("1000"), "1,000", 1, 1),
     (nine("1000 catsdogs"), "1,000 cats/dogs", 1, 0),
     (nine("ab c"), "a-b - c", 1, 1),
+    (nine("ab c"), "a-b -c", 1, 1),
+    (nine("ab c"), "a-b- c", 1, 1),
+    (nine("x b c"), "x-b-c", 1, 1),
+    (nine("b c"), "a-b-c", 1, 1),  # the letter left alone is an article
     (nine("3"), "3.", 1, 1),
     (nine("3.5"), "3.5", 1, 1),
     (nine("35"), "3.5", 0, 0),

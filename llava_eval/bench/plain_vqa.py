@@ -33,18 +33,23 @@ def plain_vqa_accuracy(answer: str, annotators: Sequence[Record]) -> float:
 
     Source: the description of GT-Vision-Lab/VQA, `vqaEval.py`, in `llava_eval.answers.vqa`.
     """
-    answer = _flat(answer)
+    raw = _flat(answer)
     given = [{**record, "answer": _flat(str(record["answer"]))} for record in annotators]
     if len({record["answer"] for record in given}) > 1:
-        answer = _words(_marks(answer))
+        raw = plain_vqa_answer(raw)
         for record in given:
-            record["answer"] = _words(_marks(str(record["answer"])))
+            record["answer"] = plain_vqa_answer(str(record["answer"]))
     shares = []
     for left_out in given:
         others = [record for record in given if record != left_out]
-        agreeing = [record for record in others if record["answer"] == answer]
+        agreeing = [record for record in others if record["answer"] == raw]
         shares.append(min(1.0, len(agreeing) / 3))
     return sum(shares) / len(shares)
+
+
+def plain_vqa_answer(text: str) -> str:
+    """Normalise one answer as the official rule does where annotators differ."""
+    return _words(_marks(_flat(text)))
 
 
 def _flat(text: str) -> str:
