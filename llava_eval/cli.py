@@ -54,7 +54,9 @@ def _run(options: argparse.Namespace) -> int:
         device=options.device,
         dtype=options.dtype,
         attention=options.attn,
-        batch_size=options.batch_size,
+        batch_size=1 if options.exact else options.batch_size,
+        share=not options.exact,
+        memory=options.memory,
         allow_pickle=options.allow_pickle,
         trust_remote_code=options.trust_remote_code,
     )
@@ -159,6 +161,8 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     add("--out", type=Path, metavar="DIR", help="one folder per task in it (results/runs/MODEL)")
     add("--limit", type=int, metavar="N", help="draw at most N samples, whole images at a time")
     add("--batch-size", type=int, default=defaults.batch_size, metavar="N")
+    add("--memory", type=float, metavar="GIB", help="for the cache (default: half of what is free)")
+    add("--exact", action="store_true", help="every request alone, nothing shared: slow")
     add("--device", default=defaults.device, help="auto, cpu, cuda, cuda:1, mps")
     add("--dtype", default=defaults.dtype, help="auto, float32, float16, bfloat16")
     add("--attn", default=defaults.attention, help="sdpa, eager, flash_attention_2")

@@ -29,7 +29,10 @@ Break = Callable[[Any], AbstractContextManager[Any]]
 
 @contextmanager
 def right_padding(engine: Any) -> Any:
-    """Pad on the right, in batches of mixed lengths: sorted ones hardly need padding."""
+    """Pad on the right, with sharing off and in batches of mixed lengths.
+
+    With sharing on there is nothing to pad; sorted batches hardly need padding.
+    """
 
     def right_pad(rows: list[list[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
         width = max(map(len, rows))
@@ -41,7 +44,9 @@ def right_padding(engine: Any) -> Any:
         order = random.Random(0).sample(range(len(lengths)), len(lengths))
         return [order[start : start + size] for start in range(0, len(order), size)]
 
+    alone = dataclasses.replace(engine.settings, share=False)
     with (
+        mock.patch.object(engine, "settings", alone),
         mock.patch.object(hf_module, "left_pad", right_pad),
         mock.patch.object(hf_module, "plan_batches", mixed),
     ):

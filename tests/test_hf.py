@@ -81,7 +81,12 @@ def test_the_word_start_marker_stands_before_and_after_the_image(engine):
     last = len(tokens) - tokens[::-1].index("<image>")
     assert tokens[first - 3 : first] == ["R", ":", "▁"]
     assert tokens[last : last + 3] == ["▁", "<0x0A>", "W"]
-    assert last - first == engine.image_length
+    assert last - first == 1
+
+
+def test_the_image_takes_as_many_positions_as_it_has_features(engine):
+    ids = engine.encode(requests()[1]).ids
+    assert ids.count(engine.image_token) == engine.image_length == 16
 
 
 def test_there_is_one_bos_and_it_stands_first(engine):
@@ -92,7 +97,7 @@ def test_there_is_one_bos_and_it_stands_first(engine):
 @pytest.mark.parametrize("has_image", [True, False])
 def test_special_tokens_in_a_question_are_plain_text(engine, has_image):
     ids = engine.tokenize("Is <image> or </s> or <pad> here?", has_image)
-    assert ids.count(engine.image_token) == (engine.image_length if has_image else 0)
+    assert ids.count(engine.image_token) == has_image
     assert 2 not in ids
     assert engine.pad not in ids
 
@@ -130,7 +135,7 @@ def test_a_prompt_longer_than_the_context_fails_with_its_length(engine):
 
 
 def test_an_exception_in_a_batch_becomes_failed_predictions(engine, monkeypatch):
-    monkeypatch.setattr(engine.model, "generate", lambda **_: 1 / 0)
+    monkeypatch.setattr(engine.model.lm_head, "forward", lambda _: 1 / 0)
     predictions = answer(engine, requests(3))
     assert {p.error for p in predictions.values()} == {"ZeroDivisionError: division by zero"}
     assert {p.text for p in predictions.values()} == {""}

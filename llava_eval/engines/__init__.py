@@ -43,7 +43,9 @@ class EngineSettings:
         dtype: "auto" (float32 on a CPU, else the checkpoint's own), "float32", "float16",
             "bfloat16".
         attention: An attention implementation of transformers.
-        batch_size: Most requests in a batch.
+        batch_size: Most images in a batch (with sharing off, most requests).
+        share: Whether the questions about one image share its encoding and prefix.
+        memory: GiB that the key-value cache may take; None: half of what is free.
         allow_pickle: Accept weights that are not safetensors.
         trust_remote_code: Accept a checkpoint that brings Python code.
     """
@@ -56,6 +58,8 @@ class EngineSettings:
     dtype: str = "auto"
     attention: str = "sdpa"
     batch_size: int = 16
+    share: bool = True
+    memory: float | None = None
     allow_pickle: bool = False
     trust_remote_code: bool = False
 
@@ -65,6 +69,8 @@ class EngineSettings:
             raise UsageError(f"--engine {self.engine}: not known; {known}")
         if self.batch_size < 1:
             raise UsageError(f"--batch-size {self.batch_size}: must be at least 1")
+        if self.memory is not None and self.memory <= 0:
+            raise UsageError(f"--memory {self.memory}: must be more than 0 GiB")
 
 
 def _hf(settings: EngineSettings) -> Engine:

@@ -1,41 +1,44 @@
-"""The engine on `LlavaForConditionalGeneration`: the only file that imports torch.
+"""The engine on `LlavaForConditionalGeneration`.
 
-One batch, from requests to predictions:
+    requests -> token ids, each chunk of the prompt tokenised on its own
+             -> grouped by image, identical requests once          (pure Python, `batching`)
+    batch    -> images: RGB, padded to a square, CLIP's processor on the PIL backend; ahead of
+                the model, in a thread
+             -> prefixes prefilled once, questions packed, greedy  (`sharing`)
+             -> new tokens -> text
 
-    request -> prompt chunks -> token ids, each chunk tokenised on its own
-            -> image: RGB, padded to a square, CLIP's processor on the PIL backend
-    batch   -> ids padded on the left -> greedy generate -> new tokens -> text
+With sharing off, prompts are padded on the left and go through transformers' own `generate`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import platform
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 import transformers
-from safetensors import SafetensorError
-from transformers import (
-    AutoConfig,
-    AutoProcessor,
-    GenerationConfig,
-    LlavaForConditionalGeneration,
-)
 
-from llava_eval.batching import plan_batches
-from llava_eval.checkpoint import Checkpoint, find_checkpoint
+from llava_eval.batching import fill_batches, plan_batches
 from llava_eval.digests import digest_of
 from llava_eval.engines import EngineSettings
-from llava_eval.errors import LlavaEvalError, ModelError, UsageError, nearest
-from llava_eval.families import FAMILIES, Family, prompt_chunks
+from llava_eval.engines.loading import Loaded, load
+from llava_eval.engines.memory import cache_tokens
+from llava_eval.engines.sharing import Batch, Group, Question, split_at_prefix
+from llava_eval.errors import LlavaEvalError, ModelError
+from llava_eval.families import prompt_chunks
 from llava_eval.images import open_image, pad_to_square
-from llava_eval.records import Json, Prediction, Request
+from llava_eval.records import ImageRef, Json, Prediction, Request
 
-# What transformers raises for a checkpoint that is broken in one way or another.
-LOADING_ERRORS = (OSError, ValueError, KeyError, RuntimeError, TypeError, SafetensorError)
-DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+# Attention that takes a mask of who sees whom; others go without sharing.
+MASKED_ATTENTION = ("sdpa", "eager")
+# Tokens of questions packed behind an image at once. More waste attention on what the mask
+# hides, fewer make the matrices of a pass small.
+MOST_PACKED = 512
+READERS = 4  # threads that read image files: the disk is slower than the hash
 
 
 @dataclass(frozen=True)
@@ -53,33 +56,49 @@ class Encoded:
     pixels: torch.Tensor | None
 
 
-class HfEngine:
-    """Batched, left-padded greedy generation with transformers."""
+@dataclass(eq=False)
+class Distinct:
+    """A prompt about one image, and all requests that ask exactly this.
 
-    def __init__(
-        self,
-        checkpoint: Checkpoint,
-        family: Family,
-        processor: Any,
-        model: Any,
-        settings: EngineSettings,
-    ) -> None:
-        self.checkpoint = checkpoint
-        self.family = family
-        self.tokenizer = processor.tokenizer
-        self.image_processor = processor.image_processor
-        self.model = model
+    Attributes:
+        ids: Its tokens, the image as a single one.
+        max_new_tokens: Limit of its answer.
+        requests: At least one.
+    """
+
+    ids: list[int]
+    max_new_tokens: int
+    requests: list[Request] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class Work:
+    """One image with everything that is asked about it."""
+
+    image: ImageRef | None
+    prompts: dict[tuple[Any, ...], Distinct] = field(default_factory=dict)
+
+    @property
+    def requests(self) -> list[Request]:
+        """All requests about this image."""
+        return [request for prompt in self.prompts.values() for request in prompt.requests]
+
+
+class HfEngine:
+    """Greedy generation with transformers, images and prefixes shared."""
+
+    def __init__(self, loaded: Loaded, settings: EngineSettings) -> None:
+        self.checkpoint = loaded.checkpoint
+        self.family = loaded.family
+        self.tokenizer = loaded.processor.tokenizer
+        self.image_processor = loaded.processor.image_processor
+        self.model = loaded.model
+        self.eos, self.pad = loaded.eos, loaded.pad
         self.settings = settings
-        config = model.config
+        config = loaded.model.config
         self.image_token = config.image_token_id
         self.image_length = config.image_seq_length
         self.context = config.text_config.max_position_embeddings
-        self.eos = _eos_ids(model)
-        self.pad = _first(model.generation_config.pad_token_id, self.tokenizer.pad_token_id, 0)
-        # A checkpoint's own generation settings (temperature, penalties) must not leak in.
-        model.generation_config = GenerationConfig(
-            do_sample=False, num_beams=1, eos_token_id=self.eos, pad_token_id=self.pad
-        )
 
     @classmethod
     def load(cls, settings: EngineSettings) -> HfEngine:
@@ -89,23 +108,22 @@ class HfEngine:
             ModelError: It is unsafe, incomplete, or its parts disagree.
             UsageError: A setting is not known.
         """
-        checkpoint = find_checkpoint(
-            settings.model, settings.revision, settings.allow_pickle, settings.trust_remote_code
-        )
-        family = _family(checkpoint, settings.family)
-        transformers.utils.logging.disable_progress_bar()
-        try:
-            config = AutoConfig.from_pretrained(checkpoint.folder)
-            processor = _load_processor(checkpoint, settings)
-            _check_agreement(checkpoint, config, processor)
-            model = _load_model(checkpoint, config, settings)
-        except LOADING_ERRORS as error:
-            reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-            raise ModelError(f"{checkpoint.folder}: cannot be loaded: {reason}") from error
-        return cls(checkpoint, family, processor, model, settings)
+        return cls(load(settings), settings)
+
+    @property
+    def shares(self) -> bool:
+        """Whether the questions about one image share its prefix."""
+        return self.settings.share and self._attention in MASKED_ATTENTION
+
+    @property
+    def _attention(self) -> str:
+        return str(self.model.config._attn_implementation)
 
     def identity(self) -> Json:
-        """Return all that can change an answer."""
+        """Return all that can change an answer.
+
+        In float32 neither sharing nor the batch size does.
+        """
         return {
             "engine": "hf",
             "model": self.checkpoint.name,
@@ -115,7 +133,7 @@ class HfEngine:
             "template": digest_of([self.family.with_image, self.family.text_only]),
             "pad_to_square": self.family.pad_to_square,
             "dtype": str(self.model.dtype).removeprefix("torch."),
-            "attention": self.model.config._attn_implementation,
+            "attention": self._attention,
         }
 
     def environment(self) -> Json:
@@ -124,22 +142,124 @@ class HfEngine:
             "device": str(self.model.device),
             "hardware": _hardware(self.model.device),
             "batch_size": self.settings.batch_size,
+            "sharing": self.shares,
             "python": platform.python_version(),
             "torch": torch.__version__,
             "transformers": transformers.__version__,
         }
 
     def generate(self, requests: Sequence[Request]) -> Iterator[list[Prediction]]:
-        """Answer all requests in batches of like length.
+        """Answer all requests.
 
-        A request that cannot be encoded fails alone; an exception in a batch makes each of
-        its predictions a failed one that says so.
+        A request that cannot be encoded fails alone, an unreadable image fails its own
+        questions; an exception in a batch makes each of its predictions a failed one.
         """
+        return self._shared(requests) if self.shares else self._plain(requests)
+
+    def _shared(self, requests: Sequence[Request]) -> Iterator[list[Prediction]]:
+        works, failed = self._group(requests)
+        if failed:
+            yield failed
+        batches = self._batches(works)
+        with ThreadPoolExecutor(1) as ahead:
+            following = [ahead.submit(self._pixels_of, batch) for batch in batches[:1]]
+            for place, batch in enumerate(batches):
+                pixels = following.pop().result()
+                if place + 1 < len(batches):
+                    following.append(ahead.submit(self._pixels_of, batches[place + 1]))
+                yield self._answer(batch, pixels)
+
+    def _group(self, requests: Sequence[Request]) -> tuple[list[Work], list[Prediction]]:
+        """Put requests about the same picture together, and those that ask the same."""
+        works: dict[str, Work] = {}
+        failed = []
+        with ThreadPoolExecutor(READERS) as readers:
+            digests = readers.map(_image_digest, requests)
+            for request, digest in zip(requests, digests, strict=True):
+                try:
+                    if isinstance(digest, LlavaEvalError):
+                        raise digest
+                    ids = self._tokens(request)
+                except LlavaEvalError as error:
+                    failed.append(Prediction(request.id, "", "error", str(error)))
+                    continue
+                work = works.setdefault(digest, Work(next(iter(request.images), None)))
+                key = (*ids, request.max_new_tokens)
+                prompt = work.prompts.setdefault(key, Distinct(ids, request.max_new_tokens))
+                prompt.requests.append(request)
+        return list(works.values()), failed
+
+    def _batches(self, works: Sequence[Work]) -> list[list[Work]]:
+        """Fill batches with images of like prefix, as many as the cache has room for."""
+        lengths = [self._cached(work) for work in works]
+        room = cache_tokens(self.model, self.settings.memory)
+        places = fill_batches(lengths, self.settings.batch_size, room)
+        return [[works[place] for place in batch] for batch in places]
+
+    def _cached(self, work: Work) -> int:
+        """Count the columns that an image takes in the cache, at most."""
+        prompts = list(work.prompts.values())
+        prefix, rests = split_at_prefix([prompt.ids for prompt in prompts])
+        packed = max(MOST_PACKED, *map(len, rests)) if len(rests) > 1 else 0
+        answers = max(prompt.max_new_tokens for prompt in prompts)
+        questions = min(packed, sum(map(len, rests)))
+        columns: int = len(prefix) + self.image_length + questions + answers
+        return columns
+
+    def _pixels_of(self, works: Sequence[Work]) -> list[torch.Tensor | LlavaEvalError | None]:
+        """Decode the images of a batch; in place of one that cannot be read stands its error."""
+        found: list[torch.Tensor | LlavaEvalError | None] = []
+        for work in works:
+            try:
+                found.append(self.pixels(open_image(work.image)) if work.image else None)
+            except LlavaEvalError as error:
+                found.append(error)
+        return found
+
+    def _answer(self, works: Sequence[Work], pixels: Sequence[Any]) -> list[Prediction]:
+        failed = [
+            Prediction(request.id, "", "error", str(error))
+            for work, error in zip(works, pixels, strict=True)
+            if isinstance(error, LlavaEvalError)
+            for request in work.requests
+        ]
+        whole = [
+            (work, values)
+            for work, values in zip(works, pixels, strict=True)
+            if not isinstance(values, LlavaEvalError)
+        ]
+        try:
+            return failed + (self._answer_groups(whole) if whole else [])
+        except Exception as error:  # noqa: BLE001 (the guard: whatever went wrong is recorded)
+            reason = f"{type(error).__name__}: {error}"
+            rest = [request for work, _ in whole for request in work.requests]
+            return failed + [Prediction(r.id, "", "error", reason) for r in rest]
+
+    def _answer_groups(self, whole: Sequence[tuple[Work, Any]]) -> list[Prediction]:
+        groups, asked = [], []
+        for work, pixels in whole:
+            prompts = list(work.prompts.values())
+            prefix, rests = split_at_prefix([self._expand(prompt.ids) for prompt in prompts])
+            questions = [
+                Question(rest, prompt.max_new_tokens)
+                for rest, prompt in zip(rests, prompts, strict=True)
+            ]
+            groups.append(Group(prefix, pixels, questions))
+            asked += [
+                (request, len(prefix) + len(question.ids), question)
+                for question, prompt in zip(questions, prompts, strict=True)
+                for request in prompt.requests
+            ]
+        with torch.inference_mode():
+            Batch(self.model, groups).answer(self.eos, MOST_PACKED)
+        return [self._prediction(request, n, question.new) for request, n, question in asked]
+
+    def _plain(self, requests: Sequence[Request]) -> Iterator[list[Prediction]]:
         lengths = [len(request.text) for request in requests]
         for places in plan_batches(lengths, self.settings.batch_size):
-            yield self._answer([requests[place] for place in places])
+            yield self._answer_plain([requests[place] for place in places])
 
-    def _answer(self, batch: Sequence[Request]) -> list[Prediction]:
+    def _answer_plain(self, batch: Sequence[Request]) -> list[Prediction]:
         failed: list[Prediction] = []
         encoded: list[Encoded] = []
         for request in batch:
@@ -153,6 +273,23 @@ class HfEngine:
             reason = f"{type(error).__name__}: {error}"
             return failed + [Prediction(e.request.id, "", "error", reason) for e in encoded]
 
+    def _generate(self, encoded: Sequence[Encoded]) -> list[Prediction]:
+        ids, mask = left_pad([item.ids for item in encoded], self.pad)
+        inputs = {"input_ids": ids, "attention_mask": mask}
+        pixels = [item.pixels for item in encoded if item.pixels is not None]
+        if pixels:
+            inputs["pixel_values"] = torch.cat(pixels).to(self.model.dtype)
+        with torch.inference_mode():
+            output = self.model.generate(
+                **{name: value.to(self.model.device) for name, value in inputs.items()},
+                max_new_tokens=max(item.request.max_new_tokens for item in encoded),
+            )
+        new = output[:, ids.shape[1] :].tolist()
+        return [
+            self._prediction(item.request, len(item.ids), tokens)
+            for item, tokens in zip(encoded, new, strict=True)
+        ]
+
     def encode(self, request: Request) -> Encoded:
         """Turn a request into token ids and pixels.
 
@@ -160,17 +297,34 @@ class HfEngine:
             DataError: Its image cannot be read.
             ModelError: It is longer than the model's context.
         """
+        ids = self._expand(self._tokens(request))
         image = open_image(request.images[0]) if request.images else None
-        ids = self.tokenize(request.text, image is not None)
-        if len(ids) + request.max_new_tokens > self.context:
-            raise ModelError(
-                f"{request.id}: {len(ids)} prompt and {request.max_new_tokens} answer tokens do "
-                f"not fit into the model's context of {self.context}"
-            )
         return Encoded(request, ids, None if image is None else self.pixels(image))
 
+    def _tokens(self, request: Request) -> list[int]:
+        """Return the token ids of a request, the image as a single one.
+
+        Raises:
+            ModelError: It is longer than the model's context.
+        """
+        ids = self.tokenize(request.text, bool(request.images))
+        length = len(ids) + (self.image_length - 1) * bool(request.images)
+        if length + request.max_new_tokens > self.context:
+            raise ModelError(
+                f"{request.id}: {length} prompt and {request.max_new_tokens} answer tokens do "
+                f"not fit into the model's context of {self.context}"
+            )
+        return ids
+
+    def _expand(self, ids: list[int]) -> list[int]:
+        """Give the image as many positions as it has features."""
+        if self.image_token not in ids:
+            return ids
+        place = ids.index(self.image_token)
+        return ids[:place] + [self.image_token] * self.image_length + ids[place + 1 :]
+
     def tokenize(self, text: str, has_image: bool) -> list[int]:
-        """Return the token ids of a prompt.
+        """Return the token ids of a prompt, the image as a single one.
 
         Each chunk of the template is tokenised on its own, which puts the LLaMA tokenizer's
         word-start marker (29871) both before and after the image, as in the original. Special
@@ -181,7 +335,7 @@ class HfEngine:
         first, *rest = prompt_chunks(self.family, text, has_image)
         ids: list[int] = self.tokenizer(first, split_special_tokens=True).input_ids
         for chunk in rest:
-            ids += [self.image_token] * self.image_length
+            ids.append(self.image_token)
             ids += self.tokenizer(
                 chunk, split_special_tokens=True, add_special_tokens=False
             ).input_ids
@@ -195,26 +349,22 @@ class HfEngine:
         values: torch.Tensor = self.image_processor(image, return_tensors="pt")["pixel_values"]
         return values
 
-    def _generate(self, encoded: Sequence[Encoded]) -> list[Prediction]:
-        ids, mask = left_pad([item.ids for item in encoded], self.pad)
-        inputs = {"input_ids": ids, "attention_mask": mask}
-        pixels = [item.pixels for item in encoded if item.pixels is not None]
-        if pixels:
-            inputs["pixel_values"] = torch.cat(pixels).to(self.model.dtype)
-        with torch.inference_mode():
-            output = self.model.generate(
-                **{name: value.to(self.model.device) for name, value in inputs.items()},
-                max_new_tokens=max(item.request.max_new_tokens for item in encoded),
-            )
-        new = output[:, ids.shape[1] :].tolist()
-        return [self._prediction(*pair) for pair in zip(encoded, new, strict=True)]
-
-    def _prediction(self, encoded: Encoded, new: list[int]) -> Prediction:
+    def _prediction(self, request: Request, prompt_tokens: int, new: list[int]) -> Prediction:
         end = next((place for place, token in enumerate(new) if token in self.eos), None)
         finish = "length" if end is None else "stop"
         new = new if end is None else new[: end + 1]
         text = self.tokenizer.decode(new, skip_special_tokens=True).strip()
-        return Prediction(encoded.request.id, text, finish, "", len(encoded.ids), len(new))
+        return Prediction(request.id, text, finish, "", prompt_tokens, len(new))
+
+
+def _image_digest(request: Request) -> str | LlavaEvalError:
+    """Name a picture by its content: the same one often has several names and rows."""
+    if not request.images:
+        return ""
+    try:
+        return hashlib.sha256(request.images[0].read()).hexdigest()
+    except LlavaEvalError as error:
+        return error
 
 
 def left_pad(rows: Sequence[list[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -231,114 +381,6 @@ def left_pad(rows: Sequence[list[int]], pad: int) -> tuple[torch.Tensor, torch.T
     ids = [[pad] * (width - len(row)) + row for row in rows]
     mask = [[0] * (width - len(row)) + [1] * len(row) for row in rows]
     return torch.tensor(ids), torch.tensor(mask)
-
-
-def _family(checkpoint: Checkpoint, name: str | None) -> Family:
-    if name is not None:
-        if name not in FAMILIES:
-            raise UsageError(f"--family {name}: not known; {nearest(name, FAMILIES)}")
-        return FAMILIES[name]
-    text_model = checkpoint.config.get("text_config", {}).get("model_type", "llama")
-    for family in FAMILIES.values():
-        if text_model in family.text_model_types:
-            return family
-    raise ModelError(
-        f"{checkpoint.folder}: no family speaks to a {text_model!r} language model; "
-        f"if one fits, name it with --family: {', '.join(FAMILIES)}"
-    )
-
-
-def _load_processor(checkpoint: Checkpoint, settings: EngineSettings) -> Any:
-    """Load tokenizer and image processor; the PIL backend gives the original's pixels."""
-    return AutoProcessor.from_pretrained(
-        checkpoint.folder, backend="pil", trust_remote_code=settings.trust_remote_code
-    )
-
-
-def _check_agreement(checkpoint: Checkpoint, config: Any, processor: Any) -> None:
-    """Refuse a checkpoint whose processor prepares something else than its model expects.
-
-    transformers compares image tokens and features over a whole batch only, so errors that
-    cancel out would pass without a word.
-    """
-    vision = config.vision_config
-    strategy = config.vision_feature_select_strategy
-    patches = (vision.image_size // vision.patch_size) ** 2
-    crop = processor.image_processor.crop_size
-    for what, ours, models in (
-        ("patch size", processor.patch_size, vision.patch_size),
-        ("feature strategy", processor.vision_feature_select_strategy, strategy),
-        ("image height", crop["height"], vision.image_size),
-        ("image width", crop["width"], vision.image_size),
-        (
-            "number of image tokens",
-            patches + processor.num_additional_image_tokens - (strategy == "default"),
-            patches + (strategy == "full"),
-        ),
-        ("image_seq_length", config.image_seq_length, patches + (strategy == "full")),
-        ("image token", processor.image_token_id, config.image_token_id),
-    ):
-        if ours != models:
-            raise ModelError(
-                f"{checkpoint.folder}: processor and model disagree on the {what}: "
-                f"{ours!r} against {models!r}; mend processor_config.json or config.json"
-            )
-
-
-def _load_model(checkpoint: Checkpoint, config: Any, settings: EngineSettings) -> Any:
-    device = _device(settings.device)
-    model, report = LlavaForConditionalGeneration.from_pretrained(
-        checkpoint.folder,
-        config=config,
-        dtype=_dtype(settings.dtype, device, config),
-        attn_implementation=settings.attention,
-        use_safetensors=None if settings.allow_pickle else True,
-        output_loading_info=True,
-    )
-    for what, keys in report.items():
-        if keys:
-            some = ", ".join(sorted(map(str, keys))[:3])
-            raise ModelError(
-                f"{checkpoint.folder}: {len(keys)} {what.replace('_', ' ')} in the weights "
-                f"({some}); they do not belong to this config.json"
-            )
-    return model.to(device).eval()
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        for kind in ("cuda", "mps"):
-            if getattr(torch, kind).is_available():
-                return torch.device(kind)
-        return torch.device("cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise UsageError(f"--device {name}: {str(error).splitlines()[0]}") from error
-    if device.type != "cpu" and not getattr(torch, device.type).is_available():
-        raise UsageError(f"--device {name}: not available here; use cpu or auto")
-    return device
-
-
-def _dtype(name: str, device: torch.device, config: Any) -> torch.dtype:
-    if name == "auto":
-        own = config.dtype or torch.float32
-        return torch.float32 if device.type == "cpu" else own
-    if name not in DTYPES:
-        raise UsageError(f"--dtype {name}: not known; {nearest(name, DTYPES)}")
-    return DTYPES[name]
-
-
-def _eos_ids(model: Any) -> list[int]:
-    config = model.config.text_config
-    ids = _first(model.generation_config.eos_token_id, config.eos_token_id)
-    if ids is None:
-        raise ModelError("the checkpoint names no eos_token_id; add it to generation_config.json")
-    return [ids] if isinstance(ids, int) else list(ids)
-
-
-def _first(*values: Any) -> Any:
-    return next((value for value in values if value is not None), None)
 
 
 def _hardware(device: torch.device) -> str:

@@ -1,0 +1,178 @@
+"""Checkpoints to models: load with transformers, refuse what does not fit together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import transformers
+from safetensors import SafetensorError
+from transformers import AutoConfig, AutoProcessor, GenerationConfig, LlavaForConditionalGeneration
+
+from llava_eval.checkpoint import Checkpoint, find_checkpoint
+from llava_eval.engines import EngineSettings
+from llava_eval.errors import ModelError, UsageError, nearest
+from llava_eval.families import FAMILIES, Family
+
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+# What transformers raises for a checkpoint that is broken in one way or another.
+LOADING_ERRORS = (OSError, ValueError, KeyError, RuntimeError, TypeError, SafetensorError)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A checkpoint that is ready to answer.
+
+    Attributes:
+        checkpoint: Where it comes from.
+        family: How it is spoken to.
+        processor: Its tokenizer and image processor.
+        model: In evaluation mode, on its device; its generation settings are plain greedy.
+        eos: Ids that end an answer.
+        pad: Id that fills up shorter prompts.
+    """
+
+    checkpoint: Checkpoint
+    family: Family
+    processor: Any
+    model: Any
+    eos: list[int]
+    pad: int
+
+
+def load(settings: EngineSettings) -> Loaded:
+    """Load a checkpoint.
+
+    Raises:
+        ModelError: It is unsafe, incomplete, or its parts disagree.
+        UsageError: A setting is not known.
+    """
+    checkpoint = find_checkpoint(
+        settings.model, settings.revision, settings.allow_pickle, settings.trust_remote_code
+    )
+    family = _family(checkpoint, settings.family)
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        config = AutoConfig.from_pretrained(checkpoint.folder)
+        processor = _load_processor(checkpoint, settings)
+        _check_agreement(checkpoint, config, processor)
+        model = _load_model(checkpoint, config, settings)
+    except LOADING_ERRORS as error:
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise ModelError(f"{checkpoint.folder}: cannot be loaded: {reason}") from error
+    eos = _eos_ids(model)
+    pad = _first(model.generation_config.pad_token_id, processor.tokenizer.pad_token_id, 0)
+    # A checkpoint's own generation settings (temperature, penalties) must not leak in.
+    model.generation_config = GenerationConfig(
+        do_sample=False, num_beams=1, eos_token_id=eos, pad_token_id=pad
+    )
+    return Loaded(checkpoint, family, processor, model, eos, pad)
+
+
+def _family(checkpoint: Checkpoint, name: str | None) -> Family:
+    if name is not None:
+        if name not in FAMILIES:
+            raise UsageError(f"--family {name}: not known; {nearest(name, FAMILIES)}")
+        return FAMILIES[name]
+    text_model = checkpoint.config.get("text_config", {}).get("model_type", "llama")
+    for family in FAMILIES.values():
+        if text_model in family.text_model_types:
+            return family
+    raise ModelError(
+        f"{checkpoint.folder}: no family speaks to a {text_model!r} language model; "
+        f"if one fits, name it with --family: {', '.join(FAMILIES)}"
+    )
+
+
+def _load_processor(checkpoint: Checkpoint, settings: EngineSettings) -> Any:
+    """Load tokenizer and image processor; the PIL backend gives the original's pixels."""
+    return AutoProcessor.from_pretrained(
+        checkpoint.folder, backend="pil", trust_remote_code=settings.trust_remote_code
+    )
+
+
+def _check_agreement(checkpoint: Checkpoint, config: Any, processor: Any) -> None:
+    """Refuse a checkpoint whose processor prepares something else than its model expects.
+
+    transformers compares image tokens and features over a whole batch only, so errors that
+    cancel out would pass without a word.
+    """
+    vision = config.vision_config
+    strategy = config.vision_feature_select_strategy
+    patches = (vision.image_size // vision.patch_size) ** 2
+    crop = processor.image_processor.crop_size
+    for what, ours, models in (
+        ("patch size", processor.patch_size, vision.patch_size),
+        ("feature strategy", processor.vision_feature_select_strategy, strategy),
+        ("image height", crop["height"], vision.image_size),
+        ("image width", crop["width"], vision.image_size),
+        (
+            "number of image tokens",
+            patches + processor.num_additional_image_tokens - (strategy == "default"),
+            patches + (strategy == "full"),
+        ),
+        ("image_seq_length", config.image_seq_length, patches + (strategy == "full")),
+        ("image token", processor.image_token_id, config.image_token_id),
+    ):
+        if ours != models:
+            raise ModelError(
+                f"{checkpoint.folder}: processor and model disagree on the {what}: "
+                f"{ours!r} against {models!r}; mend processor_config.json or config.json"
+            )
+
+
+def _load_model(checkpoint: Checkpoint, config: Any, settings: EngineSettings) -> Any:
+    device = _device(settings.device)
+    model, report = LlavaForConditionalGeneration.from_pretrained(
+        checkpoint.folder,
+        config=config,
+        dtype=_dtype(settings.dtype, device, config),
+        attn_implementation=settings.attention,
+        use_safetensors=None if settings.allow_pickle else True,
+        output_loading_info=True,
+    )
+    for what, keys in report.items():
+        if keys:
+            some = ", ".join(sorted(map(str, keys))[:3])
+            raise ModelError(
+                f"{checkpoint.folder}: {len(keys)} {what.replace('_', ' ')} in the weights "
+                f"({some}); they do not belong to this config.json"
+            )
+    return model.to(device).eval()
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        for kind in ("cuda", "mps"):
+            if getattr(torch, kind).is_available():
+                return torch.device(kind)
+        return torch.device("cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"--device {name}: {str(error).splitlines()[0]}") from error
+    if device.type != "cpu" and not getattr(torch, device.type).is_available():
+        raise UsageError(f"--device {name}: not available here; use cpu or auto")
+    return device
+
+
+def _dtype(name: str, device: torch.device, config: Any) -> torch.dtype:
+    if name == "auto":
+        own = config.dtype or torch.float32
+        return torch.float32 if device.type == "cpu" else own
+    if name not in DTYPES:
+        raise UsageError(f"--dtype {name}: not known; {nearest(name, DTYPES)}")
+    return DTYPES[name]
+
+
+def _eos_ids(model: Any) -> list[int]:
+    config = model.config.text_config
+    ids = _first(model.generation_config.eos_token_id, config.eos_token_id)
+    if ids is None:
+        raise ModelError("the checkpoint names no eos_token_id; add it to generation_config.json")
+    return [ids] if isinstance(ids, int) else list(ids)
+
+
+def _first(*values: Any) -> Any:
+    return next((value for value in values if value is not None), None)
