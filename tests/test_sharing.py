@@ -121,6 +121,13 @@ def test_pictures_are_told_apart_by_content_and_not_by_name(engine):
     assert [[r.id for r in work.requests] for work in works] == [["a", "c"], ["b"]]
 
 
+def test_a_template_with_the_image_behind_the_question_is_answered_too(engine, monkeypatch):
+    family = dataclasses.replace(engine.family, with_image="USER: {text} <image> ASSISTANT:")
+    monkeypatch.setattr(engine, "family", family)
+    asked = requests("few", 4)
+    assert shared(engine, asked) == one_by_one(engine, asked)
+
+
 def test_an_unreadable_picture_fails_its_own_questions(engine):
     asked = requests("few", 4)
     broken = dataclasses.replace(picture(0), read=lambda: b"no picture")

@@ -238,21 +238,29 @@ class HfEngine:
     def _answer_groups(self, whole: Sequence[tuple[Work, Any]]) -> list[Prediction]:
         groups, asked = [], []
         for work, pixels in whole:
-            prompts = list(work.prompts.values())
-            prefix, rests = split_at_prefix([self._expand(prompt.ids) for prompt in prompts])
-            questions = [
-                Question(rest, prompt.max_new_tokens)
-                for rest, prompt in zip(rests, prompts, strict=True)
-            ]
-            groups.append(Group(prefix, pixels, questions))
-            asked += [
-                (request, len(prefix) + len(question.ids), question)
-                for question, prompt in zip(questions, prompts, strict=True)
-                for request in prompt.requests
-            ]
+            for prompts in self._sharing(work):
+                prefix, rests = split_at_prefix([self._expand(prompt.ids) for prompt in prompts])
+                questions = [
+                    Question(rest, prompt.max_new_tokens)
+                    for rest, prompt in zip(rests, prompts, strict=True)
+                ]
+                groups.append(Group(prefix, pixels, questions))
+                asked += [
+                    (request, len(prefix) + len(question.ids), question)
+                    for question, prompt in zip(questions, prompts, strict=True)
+                    for request in prompt.requests
+                ]
         with torch.inference_mode():
             Batch(self.model, groups).answer(self.eos, MOST_PACKED)
         return [self._prediction(request, n, question.new) for request, n, question in asked]
+
+    def _sharing(self, work: Work) -> list[list[Distinct]]:
+        """Return the prompts that share a prefix: all, if the image stands in it, or none."""
+        prompts = list(work.prompts.values())
+        prefix, _ = split_at_prefix([prompt.ids for prompt in prompts])
+        if work.image is None or self.image_token in prefix:
+            return [prompts]
+        return [[prompt] for prompt in prompts]
 
     def _plain(self, requests: Sequence[Request]) -> Iterator[list[Prediction]]:
         lengths = [len(request.text) for request in requests]
