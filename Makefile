@@ -67,6 +67,10 @@ docs: install ## write docs/benchmarks.md from the cards
 bench-scoring: install ## time the scoring of full-size benchmarks
 	@OMP_NUM_THREADS=1 $(BIN)/python -m llava_eval.bench.scoring
 
+.PHONY: bench
+bench: install ## time the engine against plain generate and the floor, in under ten minutes
+	@OMP_NUM_THREADS=1 $(BIN)/python -m llava_eval.bench.engine --out results/bench $(ARGS)
+
 .PHONY: clean
 clean: ## remove the environment, caches and build output
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

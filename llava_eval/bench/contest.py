@@ -1,0 +1,171 @@
+"""Who takes part in the engine's benchmark, and what is measured of each."""
+
+from __future__ import annotations
+
+import gc
+import resource
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter, process_time, thread_time
+from typing import Any
+from unittest.mock import patch
+
+import torch
+
+from llava_eval.bench.stages import IMAGES, REST, StageClock
+from llava_eval.engines.hf import HfEngine, left_pad
+from llava_eval.images import open_image
+from llava_eval.records import Request
+
+Answers = dict[str, tuple[str, int, int]]  # id: text, new tokens, prompt tokens
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One pass over a workload: seconds of processor and clock, most memory held, answers."""
+
+    cpu: float
+    wall: float
+    peak: int
+    answers: Answers
+
+
+def transformers_generate(engine: HfEngine, requests: Sequence[Request], rows: int) -> Answers:
+    """Answer with transformers' own `generate`, `rows` requests at a time, as harnesses do.
+
+    Every request brings its image, decoded and preprocessed for it. Requests of like length go
+    together, so that hardly any padding is computed.
+    """
+    order = sorted(requests, key=lambda request: len(request.text))
+    answers: Answers = {}
+    for start in range(0, len(order), rows):
+        encoded = [engine.encode(request) for request in order[start : start + rows]]
+        ids, mask = left_pad([item.ids for item in encoded], engine.pad)
+        pixels = [item.pixels for item in encoded if item.pixels is not None]
+        with torch.inference_mode():
+            output = engine.model.generate(
+                input_ids=ids.to(engine.model.device),
+                attention_mask=mask.to(engine.model.device),
+                pixel_values=torch.cat(pixels).to(engine.model.device, engine.model.dtype),
+                max_new_tokens=max(item.request.max_new_tokens for item in encoded),
+            )
+        for item, new in zip(encoded, output[:, ids.shape[1] :].tolist(), strict=True):
+            answers[item.request.id] = _answer(engine, len(item.ids), new)
+    return answers
+
+
+def _answer(engine: HfEngine, prompt_tokens: int, new: list[int]) -> tuple[str, int, int]:
+    end = next((place + 1 for place, token in enumerate(new) if token in engine.eos), len(new))
+    text = engine.tokenizer.decode(new[:end], skip_special_tokens=True).strip()
+    return text, end, prompt_tokens
+
+
+def ours(engine: HfEngine, requests: Sequence[Request]) -> Answers:
+    """Answer with the engine as users run it.
+
+    Raises:
+        RuntimeError: A request failed.
+    """
+    answers: Answers = {}
+    for batch in engine.generate(requests):
+        for prediction in batch:
+            if prediction.failed:
+                raise RuntimeError(f"{prediction.id}: {prediction.error}")
+            answers[prediction.id] = (
+                prediction.text,
+                prediction.new_tokens,
+                prediction.prompt_tokens,
+            )
+    return answers
+
+
+def timed(answer: Callable[[], Answers]) -> Timing:
+    """Run one pass; its time is that of all threads of this process."""
+    gc.collect()
+    forget_peak()
+    cpu, wall = process_time(), perf_counter()
+    answers = answer()
+    return Timing(process_time() - cpu, perf_counter() - wall, peak_memory(), answers)
+
+
+def stages_of(engine: HfEngine, requests: Sequence[Request]) -> dict[str, float]:
+    """Run the engine once more and return the seconds of the processor for each stage.
+
+    Pictures are decoded in other threads than the model runs in; what is neither (hashing,
+    tokenising, grouping, masks) is the rest.
+    """
+    clock = StageClock(thread_time)
+
+    def noted(work: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def run(argument: Any) -> Any:
+            start = thread_time()
+            result = work(argument)
+            clock.seconds[IMAGES] += thread_time() - start
+            return result
+
+        return run
+
+    start = process_time()
+    with (
+        patch.object(engine, "pixels", noted(engine.pixels)),
+        patch("llava_eval.engines.hf.open_image", noted(open_image)),
+        clock.watch(engine.model),
+    ):
+        ours(engine, requests)
+    clock.seconds[REST] = process_time() - start - sum(clock.seconds.values())
+    return dict(clock.seconds)
+
+
+def matmul_rate(model: Any, tokens: Sequence[int], passes: int = 2) -> float:
+    """Measure the language model's own matrix products, layer after layer.
+
+    Args:
+        model: A LLaVA.
+        tokens: Rows of the products to try; the best counts.
+        passes: Through all layers, for each number of rows.
+
+    Returns:
+        Operations per second of the processor.
+    """
+    return max(_rate(list(linear_weights(model)), rows, passes) for rows in tokens)
+
+
+def linear_weights(model: Any) -> Iterator[torch.Tensor]:
+    """Yield the weights of every linear layer of the language model but the head."""
+    for module in model.model.language_model.modules():
+        if isinstance(module, torch.nn.Linear):
+            yield module.weight
+
+
+@torch.inference_mode()
+def _rate(weights: Sequence[torch.Tensor], rows: int, passes: int) -> float:
+    inputs = {w.shape[1]: torch.randn(rows, w.shape[1]).to(w) for w in weights}
+    seconds, operations = 0.0, 0
+    for turn in range(passes + 1):
+        start = process_time()
+        for weight in weights:
+            torch.nn.functional.linear(inputs[weight.shape[1]], weight)
+        if turn:  # the first is to warm up
+            seconds += process_time() - start
+            operations += sum(2 * rows * weight.numel() for weight in weights)
+    return operations / seconds
+
+
+def forget_peak() -> None:
+    """Start anew with the peak of this process's memory, where the system can (Linux)."""
+    marks = Path("/proc/self/clear_refs")
+    if marks.exists():
+        marks.write_text("5", encoding="ascii")
+
+
+def peak_memory() -> int:
+    """Return the most bytes that this process has held since `forget_peak`."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

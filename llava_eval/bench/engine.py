@@ -1,0 +1,227 @@
+"""How fast the engine is, against plain `generate` and the floor: `make bench`.
+
+A LLaVA with random weights answers invented questions in the shapes of five benchmarks, with
+transformers' own `generate` at batch 1 and 8 and with the engine, in turns, so that all meet the
+same machine. Times are medians, of the processor for this process on one thread; the clock's
+stand beside. Every answer must be the same from all three. The floor (`floor`) is the necessary
+work at the rate of the model's own matrix products, measured between the turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+import transformers
+
+from llava_eval.bench.contest import (
+    Timing,
+    matmul_rate,
+    ours,
+    stages_of,
+    timed,
+    transformers_generate,
+)
+from llava_eval.bench.floor import STAGES, Floor, necessary
+from llava_eval.bench.models import SMALL, TINY, Shape, make_checkpoint
+from llava_eval.bench.plot import plot_stages
+from llava_eval.bench.stages import ALL_STAGES
+from llava_eval.bench.workloads import WORKLOADS, Workload, invent_workload, prompt_texts
+from llava_eval.engines import EngineSettings
+from llava_eval.engines.hf import HfEngine
+from llava_eval.records import Json
+
+IMAGES = {"pope": 3, "gqa": 2, "vqav2": 4, "mme": 6, "single": 8}
+QUICK_IMAGES = {"pope": 2, "gqa": 1, "vqav2": 2, "mme": 2, "single": 2}
+RATE_ROWS = (620, 2480)  # tokens of one prefix, and of four together
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the benchmark, write it, print it as Markdown; 1 if an answer differs."""
+    parser = argparse.ArgumentParser(prog="python -m llava_eval.bench.engine", description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("results/bench"), help="folder")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each contestant")
+    parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=list(WORKLOADS))
+    parser.add_argument("--quick", action="store_true", help="a tiny model, one turn: for tests")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    images = QUICK_IMAGES if options.quick else IMAGES
+    workloads = [invent_workload(name, images[name]) for name in options.workloads]
+    shape, rounds = (TINY, 1) if options.quick else (SMALL, options.rounds)
+    with tempfile.TemporaryDirectory() as folder:
+        engine = build_engine(Path(folder), shape, workloads)
+        report = run(engine, workloads, rounds)
+    options.out.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(report, indent=2) + "\n"
+    (options.out / "engine.json").write_text(text, encoding="utf-8")
+    plot_stages(report, options.out / "engine.png")
+    print(markdown(report))
+    return 0 if all(found["identical"] for found in report["workloads"].values()) else 1
+
+
+def build_engine(folder: Path, shape: Shape, workloads: list[Workload]) -> HfEngine:
+    """Make a checkpoint with random weights and load it, float32, on the processor."""
+    make_checkpoint(folder, shape, prompt_texts(workloads))
+    return HfEngine.load(EngineSettings(str(folder), device="cpu", dtype="float32"))
+
+
+def run(engine: HfEngine, workloads: list[Workload], rounds: int) -> dict[str, Any]:
+    """Measure all workloads."""
+    for workload in workloads:  # warm up: allocator, threads, kernels
+        ours(engine, workload.requests[:2])
+        transformers_generate(engine, workload.requests[:1], 1)
+    measured = {workload.name: measure(engine, workload, rounds) for workload in workloads}
+    rates = [rate for found in measured.values() for rate in found.pop("rates")]
+    return {"machine": machine(median(rates)), "model": sizes(engine), "workloads": measured}
+
+
+def measure(engine: HfEngine, workload: Workload, rounds: int) -> Json:
+    """Let all contestants take turns with one workload."""
+    contestants = {
+        "batch1": partial(transformers_generate, engine, workload.requests, 1),
+        "ours": partial(ours, engine, workload.requests),
+        "batch8": partial(transformers_generate, engine, workload.requests, 8),
+    }
+    turns: dict[str, list[Timing]] = {name: [] for name in contestants}
+    rates = []
+    for turn in range(rounds):
+        for name, answer in contestants.items():
+            if name == "batch8" and turn:  # once: it is as slow as batch 1, and nobody's yardstick
+                continue
+            if name == "ours":  # right before: the floor shall meet the same machine
+                rates.append(matmul_rate(engine.model, RATE_ROWS))
+            turns[name].append(timed(answer))
+            print(f"{workload.name} {name}: {turns[name][-1].cpu:.2f} s", file=sys.stderr)
+    floor = floor_of(engine, workload, turns["batch1"][0])
+    stages = stages_of(engine, workload.requests)
+    return _compared(workload, turns, floor, rates) | {"stages": stages, "rates": rates}
+
+
+def floor_of(engine: HfEngine, workload: Workload, answered: Timing) -> Floor:
+    """Count what is necessary for a workload whose answers are known."""
+    groups: dict[bytes, dict[tuple[int, ...], int]] = {}
+    for request in workload.requests:
+        # Every answer is as long as the others of its workload, so the last may stand for all
+        # that ask the same.
+        ids = tuple(engine.encode(request).ids)
+        groups.setdefault(request.images[0].read(), {})[ids] = answered.answers[request.id][1]
+    asked = [[(list(ids), new) for ids, new in group.items()] for group in groups.values()]
+    return necessary(engine.model.config, asked)
+
+
+def _compared(
+    workload: Workload, turns: dict[str, list[Timing]], floor: Floor, rates: list[float]
+) -> Json:
+    reference = turns["batch1"][0].answers
+    cpu = {name: median(turn.cpu for turn in timings) for name, timings in turns.items()}
+    floors = [floor.total / rate for rate in rates]
+    one, mine = ([turn.cpu for turn in turns[name]] for name in ("batch1", "ours"))
+    return {
+        "requests": len(workload.requests),
+        "images": floor.images,
+        "distinct": floor.distinct,
+        "distinct_answers": len({text for text, _, _ in reference.values()}),
+        "speedup_vs_batch1": _median_ratio(one, mine),
+        "batch8_vs_batch1": one[0] / turns["batch8"][0].cpu,
+        "floor_ratio": _median_ratio(mine, floors),
+        "speedup_of_floor": _median_ratio(one, floors),
+        "identical": all(turn.answers == reference for turn in turns["ours"]),
+        "batch8_identical": all(turn.answers == reference for turn in turns["batch8"]),
+        "peak_memory_bytes": max(turn.peak for turn in turns["ours"]),
+        "peak_memory_bytes_batch1": max(turn.peak for turn in turns["batch1"]),
+        "peak_memory_bytes_batch8": max(turn.peak for turn in turns["batch8"]),
+        "cpu_seconds": cpu,
+        "wall_seconds": {name: median(t.wall for t in turns[name]) for name in turns},
+        "floor_seconds": median(floors),
+        "floor": asdict(floor),
+    }
+
+
+def _median_ratio(these: list[float], those: list[float]) -> float:
+    """Return the median of what each turn says, so that a slow minute spoils one turn only."""
+    return median(this / that for this, that in zip(these, those, strict=True))
+
+
+def machine(rate: float) -> Json:
+    """Describe where it ran."""
+    return {
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "matmul_gflops": rate / 1e9,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+    }
+
+
+def sizes(engine: HfEngine) -> Json:
+    """Describe the model."""
+    vision, text = engine.model.config.vision_config, engine.model.config.text_config
+    return {
+        "parameters": sum(weights.numel() for weights in engine.model.parameters()),
+        "vision_parameters": sum(w.numel() for w in engine.model.model.vision_tower.parameters()),
+        "image_tokens": engine.image_length,
+        "vision": [vision.hidden_size, vision.num_hidden_layers],
+        "language": [text.hidden_size, text.num_hidden_layers],
+        "dtype": str(engine.model.dtype).removeprefix("torch."),
+        "attention": engine.model.config._attn_implementation,
+    }
+
+
+def markdown(report: dict[str, Any]) -> str:
+    """Return two tables: the contest, and where the engine's time goes."""
+    at, model = report["machine"], report["model"]
+    lines = [
+        f"{at['processor']}, {at['threads']} thread, {at['matmul_gflops']:.0f} GFLOP/s in the "
+        f"model's own matrix products; {model['parameters'] / 1e6:.0f} million parameters, "
+        f"{model['image_tokens']} image tokens, {model['dtype']}.",
+        "",
+        "| workload | questions (distinct) / images | batch 1, s | batch 8 | ours, s | speed-up |"
+        " floor, s | ours / floor | batch 1 / floor | same answers | peak, MiB |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---|---:|",
+    ]
+    for name, found in report["workloads"].items():
+        cpu = found["cpu_seconds"]
+        lines.append(
+            f"| {name} | {found['requests']} ({found['distinct']}) / {found['images']} "
+            f"| {cpu['batch1']:.2f} | {found['batch8_vs_batch1']:.2f}x | {cpu['ours']:.2f} "
+            f"| {found['speedup_vs_batch1']:.1f}x | {found['floor_seconds']:.2f} "
+            f"| {found['floor_ratio']:.2f} | {found['speedup_of_floor']:.1f} "
+            f"| {'yes' if found['identical'] else 'NO'} "
+            f"| {found['peak_memory_bytes'] / 2**20:,.0f} |"
+        )
+    header = " | ".join(ALL_STAGES)
+    lines += [
+        "",
+        f"| share of ours (times its floor) | {header} |",
+        "|---|" + "---:|" * len(ALL_STAGES),
+    ]
+    lines += [_stage_row(name, found) for name, found in report["workloads"].items()]
+    return "\n".join(lines)
+
+
+def _stage_row(name: str, found: Json) -> str:
+    stages, floor = found["stages"], found["floor"]
+    whole = sum(stages.values())
+    rate = sum(floor[stage] for stage in STAGES) / found["floor_seconds"]
+    cells = []
+    for stage in ALL_STAGES:
+        seconds = stages.get(stage, 0.0)
+        needed = floor.get(stage, 0) / rate
+        cells.append(f"{seconds / whole:.1%}" + (f" ({seconds / needed:.2f})" if needed else ""))
+    return f"| {name} | {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

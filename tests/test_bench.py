@@ -1,0 +1,83 @@
+"""The benchmarks run, on models so small that their times mean nothing."""
+
+import json
+
+import pytest
+from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig
+
+from llava_eval.bench import engine as bench
+from llava_eval.bench.floor import language_flops, necessary, vision_flops
+from llava_eval.bench.stages import ALL_STAGES
+from llava_eval.bench.workloads import WORKLOADS, invent_workload
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bench")
+    assert bench.main(["--quick", "--out", str(folder)]) == 0
+    assert (folder / "engine.png").stat().st_size > 10_000
+    return json.loads((folder / "engine.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.slow
+def test_the_engine_answers_every_workload_as_generate_does(report):
+    assert list(report["workloads"]) == list(WORKLOADS)
+    assert all(found["identical"] for found in report["workloads"].values())
+
+
+@pytest.mark.slow
+def test_the_report_has_every_figure(report):
+    assert report["machine"]["matmul_gflops"] > 0
+    for found in report["workloads"].values():
+        assert found["speedup_vs_batch1"] > 0
+        assert found["floor_ratio"] > 0
+        assert found["peak_memory_bytes"] > 2**20
+        assert set(found["stages"]) <= set(ALL_STAGES)
+
+
+@pytest.mark.slow
+def test_stages_add_up_to_about_what_was_timed(report):
+    for found in report["workloads"].values():
+        assert 0.3 < sum(found["stages"].values()) / found["cpu_seconds"]["ours"] < 3
+
+
+@pytest.mark.parametrize(
+    ("name", "images", "questions", "distinct"),
+    [("pope", 4, 72, 41), ("gqa", 2, 64, 64), ("vqav2", 4, 22, 22), ("mme", 3, 6, 6)],
+)
+def test_workloads_have_the_shape_of_their_benchmark(name, images, questions, distinct):
+    requests = invent_workload(name, images).requests
+    assert len(requests) == questions
+    assert len({(r.images[0].name, r.text) for r in requests}) == distinct
+    assert len({r.images[0].read() for r in requests}) == images
+
+
+def llava_7b():
+    return LlavaConfig(
+        vision_config=CLIPVisionConfig(
+            hidden_size=1024,
+            intermediate_size=4096,
+            num_hidden_layers=24,
+            num_attention_heads=16,
+            image_size=336,
+            patch_size=14,
+        ),
+        text_config=LlamaConfig(vocab_size=32_064),
+    )
+
+
+def test_the_floor_of_the_7b_model_is_what_its_parameters_say():
+    """6.476 of 6.738 billion parameters are in linear layers; 23 ViT layers hold 290 million."""
+    one_token = language_flops(llava_7b().text_config, 0, 1)
+    assert one_token == pytest.approx(2 * 6.476e9, rel=0.001)
+    assert vision_flops(llava_7b()) == pytest.approx(2 * 577 * 290e6 + 23 * 1.36e9 + 24e9, rel=0.02)
+
+
+def test_the_floor_counts_what_is_shared_once():
+    config = llava_7b()
+    together = necessary(config, [[([1, 2, 3, 4], 2), ([1, 2, 3, 5], 2)]])
+    apart = necessary(config, [[([1, 2, 3, 4], 2)], [([1, 2, 3, 5], 2)]])
+    assert (together.images, together.prefix_tokens, together.question_tokens) == (1, 3, 2)
+    assert apart.total - together.total == vision_flops(config) + language_flops(
+        config.text_config, 0, 3
+    )
