@@ -68,5 +68,5 @@ bench-scoring: install ## time the scoring of full-size benchmarks
 	@OMP_NUM_THREADS=1 $(BIN)/python -m llava_eval.bench.scoring
 
 .PHONY: clean
-clean: ## remove the environment, caches and build output
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean: ## remove the environment, caches and wheels
+	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
