@@ -72,5 +72,5 @@ bench: install ## time the engine against plain generate and the floor, in under
 	@OMP_NUM_THREADS=1 $(BIN)/python -m llava_eval.bench.engine --out results/bench $(ARGS)
 
 .PHONY: clean
-clean: ## remove the environment, caches and build output
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean: ## remove the environment, caches and wheels
+	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

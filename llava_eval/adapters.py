@@ -26,7 +26,8 @@ def annotators(row: Row) -> None:
     Raises:
         DataError: "answers" is no list of texts, or of records with a text "answer".
     """
-    answers = row.require("answers", list, NoneType) or []
+    known = row.require("answers", list, str, NoneType) is not None
+    answers = row.list_of("answers") if known else []
     row["references"] = [_annotator(row, answer) for answer in answers]
 
 
@@ -37,6 +38,12 @@ def _annotator(row: Row, answer: Any) -> str:
             f"{row.where}: answers holds {answer!r}, must be a text or {{'answer': a text, ...}}"
         )
     return text
+
+
+def textvqa(row: Row) -> None:
+    """Add "references", and take the OCR tokens out of JSON text where they stand in a tsv."""
+    annotators(row)
+    row["ocr_tokens"] = row.list_of("ocr_tokens")
 
 
 def vizwiz(row: Row) -> None:
@@ -116,5 +123,6 @@ ADAPTERS: dict[str, Callable[[Row], None]] = {
     "gqa": gqa,
     "as_is": as_is,
     "annotators": annotators,
+    "textvqa": textvqa,
     "vizwiz": vizwiz,
 }

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
+
+from llava_eval.scorers import SCORERS
 from llava_eval.submissions import SUBMISSIONS
-from llava_eval.task import Task, load_task, task_names
+from llava_eval.tables import markdown_table
+from llava_eval.task import Official, Task, load_task, task_names
 
 INTRODUCTION = """# The benchmarks
 
@@ -11,10 +15,26 @@ Made from the cards in `tasks/` by `make docs`; do not edit.
 A line of a prompt in square brackets is left out where its field is empty.
 """
 
+RULES = """## Rules
+
+What a card can name as its `scorer`; see [adding a benchmark](adding-a-benchmark.md).
+"""
+
 
 def benchmarks_page() -> str:
     """Return one section per task, as Markdown."""
-    return "\n".join([INTRODUCTION, *(section(load_task(name)) for name in task_names())])
+    sections = [section(load_task(name)) for name in task_names()]
+    return "\n".join([INTRODUCTION, *sections, RULES, rules_table(), ""])
+
+
+def rules_table() -> str:
+    """Return a table of the scorers, for cards of one's own, as Markdown."""
+    rows = [["scorer", "references hold", "groups it needs", "metrics"]]
+    rows += [
+        [f"`{name}`", rule.references, ", ".join(rule.groups), ", ".join(rule.metrics)]
+        for name, rule in sorted(SCORERS.items())
+    ]
+    return markdown_table(rows, numbers=False)
 
 
 def section(task: Task) -> str:
@@ -27,7 +47,7 @@ def section(task: Task) -> str:
         ("Rule", f"`{task.scorer}`; primary metric `{task.primary}` in {task.unit}"),
         ("Scored", task.scored_at),
         ("On the Hub", ", ".join(task.hub.repos) + f" ({task.hub.split})" if task.hub else ""),
-        ("In LLaVA's folder", f"`{task.official.folder}`" if task.official else ""),
+        ("In LLaVA's folder", _official(task.official) if task.official else ""),
         ("Submissions", SUBMISSIONS[task.name].goes_to if task.name in SUBMISSIONS else ""),
         ("Paper", f"{task.citation.paper}, <{task.citation.url}>"),
     ]
@@ -36,6 +56,11 @@ def section(task: Task) -> str:
     if task.others:
         lines += ["", "Other tools:", "", *(f"- {other}" for other in task.others)]
     return "\n".join([*lines, ""])
+
+
+def _official(official: Official) -> str:
+    names = [official.marker, *official.other_markers]
+    return " or ".join(f"`{PurePosixPath(official.folder, name)}`" for name in names)
 
 
 if __name__ == "__main__":

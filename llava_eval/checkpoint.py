@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from llava_eval.digests import digest_of, digest_of_file
-from llava_eval.errors import ModelError
+from llava_eval.errors import ModelError, first_line
 from llava_eval.resources import resource
 
 DEMO = "demo"
 PICKLES = ("*.bin", "*.pt", "*.pth")
 # What a model's answers depend on, besides the weights.
-TEXT_FILES = ("*.json", "*.model", "*.jinja")
+TEXT_FILES = ("*.json", "*.model", "*.jinja", "*.txt")
+CODE = "*.py"
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,9 @@ def find_checkpoint(
     Raises:
         ModelError: It does not exist, is no LLaVA model, or is unsafe.
     """
-    folder, commit = _locate(model, revision, allow_pickle)
+    wanted = ["*.safetensors", *TEXT_FILES]
+    wanted += [*(PICKLES if allow_pickle else ()), *([CODE] if trust_remote_code else ())]
+    folder, commit = _locate(model, revision, wanted)
     config = _read_config(folder)
     if config.get("model_type") != "llava":
         raise ModelError(
@@ -66,7 +69,7 @@ def find_checkpoint(
     return Checkpoint(model, folder, commit, _digest(folder, weights), config)
 
 
-def _locate(model: str, revision: str | None, allow_pickle: bool) -> tuple[Path, str]:
+def _locate(model: str, revision: str | None, wanted: list[str]) -> tuple[Path, str]:
     if model == DEMO:
         return resource("llava_eval/demo/checkpoint"), ""
     path = Path(model).expanduser()
@@ -76,21 +79,19 @@ def _locate(model: str, revision: str | None, allow_pickle: bool) -> tuple[Path,
         raise ModelError(
             f"{model}: no such folder; give 'demo', a folder, or a Hub model 'owner/name'"
         )
-    return _download(model, revision, allow_pickle)
+    return _download(model, revision, wanted)
 
 
-def _download(model: str, revision: str | None, allow_pickle: bool) -> tuple[Path, str]:
+def _download(model: str, revision: str | None, wanted: list[str]) -> tuple[Path, str]:
     import huggingface_hub
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-    patterns = ["*.safetensors", *TEXT_FILES, *(PICKLES if allow_pickle else ())]
     try:
         folder = Path(
-            huggingface_hub.snapshot_download(model, revision=revision, allow_patterns=patterns)
+            huggingface_hub.snapshot_download(model, revision=revision, allow_patterns=wanted)
         )
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise ModelError(f"{model}: cannot be had from the Hub: {reason}") from error
+        raise ModelError(f"{model}: cannot be had from the Hub: {first_line(error)}") from error
     return folder, folder.name
 
 
@@ -106,7 +107,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
 def _refuse_remote_code(folder: Path) -> None:
     for path in sorted(folder.glob("*.json")):
-        if path.name.endswith("config.json") and '"auto_map"' in path.read_text("utf-8"):
+        if path.name.endswith("config.json") and b'"auto_map"' in path.read_bytes():
             raise ModelError(
                 f"{path}: brings its own Python code (auto_map), which is not run; "
                 "if you trust its author, say --trust-remote-code"
@@ -129,5 +130,5 @@ def _weight_files(folder: Path, allow_pickle: bool) -> list[Path]:
 
 
 def _digest(folder: Path, weights: list[Path]) -> str:
-    texts = [path for pattern in TEXT_FILES for path in folder.glob(pattern)]
+    texts = [path for pattern in (*TEXT_FILES, CODE) for path in folder.glob(pattern)]
     return digest_of({path.name: digest_of_file(path) for path in [*weights, *texts]})

@@ -45,8 +45,8 @@ def scienceqa(row: Row) -> None:
     replaces every two spaces of a prompt by one, once, and strips it;
     `llava/eval/model_vqa_science.py` takes "<image>" out and strips again.
     """
-    choices = row.require("choices", list)
-    hint = row.get("hint") or ""
+    choices = row.list_of("choices")
+    hint = row.require("hint", str, NoneType) or ""
     if not all(isinstance(text, str) for text in (hint, *choices)):
         raise DataError(f"{row.where}: hint {hint!r} and choices {choices!r} must be texts")
     row.setdefault("id", str(row.place))
@@ -62,7 +62,11 @@ def scienceqa(row: Row) -> None:
 
 
 def _scienceqa_answer(row: Row, n_choices: int) -> list[str]:
-    answer = row.require("answer", int, NoneType) if "answer" in row else None
+    answer = row.require("answer", int, str, NoneType) if "answer" in row else None
+    if isinstance(answer, str):  # a tsv holds no numbers
+        if not answer.isdecimal():
+            raise DataError(f"{row.where}: answer is {answer!r}, must be the number of a choice")
+        answer = int(answer)
     if answer is None:
         return []
     if not 0 <= answer < n_choices:
@@ -85,7 +89,8 @@ def mmbench(row: Row) -> None:
         DataError: The index is no number, or an option, the hint or the answer no text.
 
     Source: haotian-liu/LLaVA, `llava/eval/model_vqa_mmbench.py`. Missing is what pandas reads as
-    missing, and the texts "nan" and "none" in any case: a real option "None" ends the list.
+    missing (an empty cell is), and the texts "nan" and "none" in any case: a real option "None"
+    ends the list.
     """
     index = str(row.require("index", str, int))
     if not (index.isascii() and index.isdigit()):
@@ -93,6 +98,7 @@ def mmbench(row: Row) -> None:
     row["circle"] = str(int(index) % ROTATION)
     row["choices"] = _options(row)
     row["references"] = [text] if (text := _text_or_none(row, "answer")) is not None else []
+    row.require("hint", str, float, NoneType)
     row["hint"] = _text_or_none(row, "hint") or ""
     row["leaf"] = _text_or_none(row, "category") or ""
     row["l2"] = _text_or_none(row, "l2-category") or _text_or_none(row, "L2-category") or ""
@@ -100,6 +106,8 @@ def mmbench(row: Row) -> None:
 
 def _options(row: Row) -> list[str]:
     options: list[str] = []
+    for letter in "AB":  # a row may have two options, a table without these columns none
+        row.require(letter, str, int, float, NoneType)
     for letter in "ABCD":
         text = _text_or_none(row, letter)
         if text is None:
@@ -114,7 +122,7 @@ def _text_or_none(row: Row, column: str) -> str | None:
         return None
     if not isinstance(value, str):
         raise DataError(f"{row.where}: {column} is {value!r}, must be a text")
-    return None if value.lower() in ("nan", "none") else value
+    return None if value.lower() in ("", "nan", "none") else value
 
 
 def seedbench(row: Row) -> None:

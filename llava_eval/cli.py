@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import io
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +17,7 @@ from llava_eval.predictions import load_grades, load_predictions
 from llava_eval.runner import evaluate, run_root
 from llava_eval.samples import read_samples
 from llava_eval.scoring import score_predictions
-from llava_eval.store import find_runs, result_to_json, write_json, write_scores
+from llava_eval.store import find_runs, result_to_json, write_json, write_scores, write_text
 from llava_eval.submissions import submit_run
 from llava_eval.tables import text_table
 from llava_eval.task import load_task, task_names
@@ -30,14 +32,22 @@ DATA_HELP = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
-    0 done; 1 something that the user can put right; 2 a wrong command line.
+    0 done; 1 something that the user can put right; 2 a wrong command line; as shells have it,
+    130 interrupted, 141 nobody reads the output.
     """
     options = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):  # a console that has no ± gets a ?
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         code: int = options.command(options)
+        sys.stdout.flush()
     except LlavaEvalError as error:
         print(f"llava-eval: {error}", file=sys.stderr)
         return error.exit_code
+    except BrokenPipeError:  # `llava-eval tasks | head -1`: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt:
         print("llava-eval: interrupted; the same command continues", file=sys.stderr)
         return 130
@@ -63,7 +73,7 @@ def _run(options: argparse.Namespace) -> int:
     try:
         results = evaluate(
             options.model,
-            options.tasks.split(","),
+            options.tasks,
             data=options.data,
             limit=options.limit,
             out=options.out,
@@ -78,9 +88,13 @@ def _run(options: argparse.Namespace) -> int:
     print(f"\n{FORMATS['text'](build_leaderboard(find_runs([root])))}")
     if options.out is None:
         table = root.parent.parent / "leaderboard.md"
-        table.write_text(FORMATS["md"](build_leaderboard(find_runs([root.parent]))) + "\n", "utf-8")
+        write_text(table, FORMATS["md"](build_leaderboard(find_runs([root.parent]))) + "\n")
         print(f"all runs: {table}")
-    return 1 if any(result.failed for result in results) else 0
+    failed = sum(result.failed for result in results)
+    if failed:
+        advice = "the reasons are in predictions.jsonl; --retry-failed asks again"
+        print(f"llava-eval: {failed:,} requests failed; {advice}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 def _score(options: argparse.Namespace) -> int:
@@ -90,13 +104,10 @@ def _score(options: argparse.Namespace) -> int:
     grades = load_grades(options.grades) if options.grades else None
     scores, result = score_predictions(task, data, predictions, grades)
     print(result_table(result))
-    try:
-        if options.json:
-            write_json(options.json, result_to_json(result))
-        if options.scores:
-            write_scores(options.scores, scores)
-    except OSError as error:
-        raise UsageError(f"{error.filename}: cannot be written: {error.strerror}") from error
+    if options.json:
+        write_json(options.json, result_to_json(result))
+    if options.scores:
+        write_scores(options.scores, scores)
     return 0
 
 
@@ -105,7 +116,8 @@ def _submit(options: argparse.Namespace) -> int:
     if not folders:
         raise UsageError(f"{options.run}: no run in it")
     for folder in folders:
-        written, goes_to = submit_run(folder, options.data, options.out, options.tasks_dir)
+        out = options.out / folder.name if options.out and len(folders) > 1 else options.out
+        written, goes_to = submit_run(folder, options.data, out, options.tasks_dir)
         print("\n".join(map(str, written)), goes_to, sep="\n")
     return 0
 
@@ -114,9 +126,10 @@ def _leaderboard(options: argparse.Namespace) -> int:
     missing = [path for path in options.runs if not path.is_dir()]
     if missing:
         raise UsageError(f"{missing[0]}: no such folder of runs")
-    table = FORMATS[options.format](build_leaderboard(find_runs(options.runs)))
+    runs = options.runs or [Path("results/runs")]
+    table = FORMATS[options.format](build_leaderboard(find_runs(runs)))
     if options.out:
-        options.out.write_text(table + "\n", encoding="utf-8")
+        write_text(options.out, table + "\n")
     else:
         print(table)
     return 0
@@ -159,7 +172,12 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     add("--tasks", required=True, metavar="A,B", help="names with commas between, or all")
     add("--data", metavar="SOURCE", help=f"{DATA_HELP} (default: hub; mini for the demo)")
     add("--out", type=Path, metavar="DIR", help="one folder per task in it (results/runs/MODEL)")
-    add("--limit", type=int, metavar="N", help="draw at most N samples, whole images at a time")
+    add(
+        "--limit",
+        type=int,
+        metavar="N",
+        help="draw N samples or fewer, but whole images: one at least",
+    )
     add("--batch-size", type=int, default=defaults.batch_size, metavar="N")
     add("--memory", type=float, metavar="GIB", help="for the cache (default: half of what is free)")
     add("--exact", action="store_true", help="every request alone, nothing shared: slow")
@@ -199,7 +217,7 @@ def _add_submit(parser: argparse.ArgumentParser) -> None:
 
 def _add_leaderboard(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("runs", nargs="*", type=Path, default=[Path("results/runs")], metavar="RUN")
+    add("runs", nargs="*", type=Path, metavar="RUN", help="(results/runs)")
     add("--format", choices=FORMATS, default="text")
     add("--out", type=Path, metavar="FILE", help="write the table there")
     parser.set_defaults(command=_leaderboard)

@@ -74,7 +74,8 @@ def _plan(plan: Plan) -> str:
         ("files", str(plan.folder)),
     ]
     lines = [f"{name:<9}{value}" for name, value in rows]
-    return "\n".join(["", *([DEMO_NOTE, ""] if plan.model == DEMO else []), *lines, ""])
+    demo = plan.model == DEMO and plan.data.source == "mini"
+    return "\n".join(["", *([DEMO_NOTE, ""] if demo else []), *lines, ""])
 
 
 def _already(plan: Plan) -> str:

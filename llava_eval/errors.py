@@ -50,6 +50,11 @@ class RunError(LlavaEvalError):
     """A run folder that holds another run, or a run that had to stop."""
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of an exception's message, or its type if it has none."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return a hint that names the nearest known word, or all of them.
 
@@ -59,5 +64,5 @@ def nearest(word: str, known: Iterable[str]) -> str:
     'known: mme, pope'
     """
     names = sorted(known)
-    matches = difflib.get_close_matches(word, names, n=1)
+    matches = difflib.get_close_matches(word.casefold(), names, n=1)
     return f"did you mean {matches[0]!r}?" if matches else f"known: {', '.join(names)}"

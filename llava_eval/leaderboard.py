@@ -11,7 +11,7 @@ import yaml
 
 from llava_eval.records import Result
 from llava_eval.resources import resource
-from llava_eval.store import RESULT, RUN, read_json, result_from_json
+from llava_eval.store import RESULT, read_json, read_run, result_from_json
 from llava_eval.tables import markdown_table, show_short, text_table
 from llava_eval.task import load_task, task_names
 
@@ -57,11 +57,13 @@ def build_leaderboard(folders: Sequence[Path]) -> Leaderboard:
             notes.append(f"{folder}: not finished")
             continue
         result = result_from_json(read_json(folder / RESULT), str(folder / RESULT))
-        name = read_json(folder / RUN)["identity"]["model"] + (" (mini)" if result.mini else "")
+        name = read_run(folder)["identity"]["model"] + (" (mini)" if result.mini else "")
+        if name in lines and result.task in lines[name].cells:
+            name = f"{name} [{folder}]"  # the same model once more: a row of its own
         line = lines.setdefault(name, Line(name))
         line.cells[result.task] = show_short(result.headline) + ("" if result.complete else " †")
         notes += [f"† {name}, {result.task}: {flaw}" for flaw in flaws(result)]
-    if any(name.endswith(" (mini)") for name in lines):
+    if any(" (mini)" in name for name in lines):
         notes.append("mini: the demo's own small split; not comparable with any other row")
     measured = {task for line in lines.values() for task in line.cells}
     own = sorted(measured - set(task_names()))

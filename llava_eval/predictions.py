@@ -14,6 +14,7 @@ from llava_eval.records import DataSet, Prediction, Sample
 from llava_eval.rows import Row, read_jsonl, read_text
 from llava_eval.task import Task
 
+FINISHES = ("stop", "length", "error", "")
 Grades = Mapping[str, tuple[str, ...]]
 
 
@@ -78,13 +79,15 @@ def read_prediction(row: Row) -> Prediction:
         PredictionsError: It has neither form.
         DataError: A field is of the wrong type.
     """
-    if "id" in row and "prediction" in row:
-        return Prediction(str(row.require("id", str, int)), row.require("prediction", str))
-    if "id" in row and "text" in row:
+    if "id" in row and ("prediction" in row or "text" in row):
         numbers = {n: row.require(n, int) for n in ("prompt_tokens", "new_tokens") if n in row}
         words = {n: row.require(n, str) for n in ("finish", "error") if n in row}
-        sample_id = str(row.require("id", str, int))
-        return Prediction(sample_id, row.require("text", str), **words, **numbers)
+        if words.get("finish", "") not in FINISHES:
+            raise PredictionsError(
+                f"{row.where}: finish is {words['finish']!r}, must be stop, length or error"
+            )
+        text = row.require("prediction" if "prediction" in row else "text", str)
+        return Prediction(str(row.require("id", str, int)), text, **words, **numbers)
     raise PredictionsError(
         f"{row.where}: has {', '.join(row) or 'no fields'}; must have id and text, "
         "id and prediction, or question_id and text"

@@ -106,7 +106,7 @@ class Prediction:
     @property
     def failed(self) -> bool:
         """Whether there is no answer to score."""
-        return self.finish == "error"
+        return self.finish == "error" or bool(self.error)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from llava_eval.errors import DataError
+from llava_eval.errors import DataError, first_line
 from llava_eval.records import ImageRef
 
 
@@ -54,6 +54,23 @@ class Row(dict[str, Any]):
             raise DataError(f"{self.where}: {name} is {self[name]!r}, must be {wanted}")
         return self[name]
 
+    def list_of(self, name: str) -> list[Any]:
+        """Return a list; a tsv, which holds none, may have it as JSON text.
+
+        Raises:
+            DataError: It is missing or no list.
+        """
+        value = self.require(name, list, str)
+        if isinstance(value, list):
+            return value
+        try:
+            value = json.loads(value)
+        except json.JSONDecodeError:
+            value = None
+        if not isinstance(value, list):
+            raise DataError(f"{self.where}: {name} is {self[name]!r}, must be list")
+        return value
+
 
 def read_rows(path: Path, image: str) -> list[Row]:
     """Read a local file or folder of rows.
@@ -87,7 +104,7 @@ def read_hub(repo: str, config: str, split: str, image: str) -> list[Row]:
     try:
         data = datasets.load_dataset(repo, config or None, split=split)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-        raise DataError(f"{where}: cannot be loaded: {_first_line(error)}") from error
+        raise DataError(f"{where}: cannot be loaded: {first_line(error)}") from error
     return _dataset_rows(data, where, image)
 
 
@@ -145,7 +162,7 @@ def _read_folder(path: Path, image: str) -> list[Row]:
         try:
             data = datasets.load_from_disk(str(path))
         except (OSError, ValueError, KeyError) as error:
-            raise DataError(f"{path}: cannot be loaded: {_first_line(error)}") from error
+            raise DataError(f"{path}: cannot be loaded: {first_line(error)}") from error
         return _dataset_rows(data, str(path), image)
     if (path / "dataset_dict.json").exists():
         splits = ", ".join(json.loads(read_text(path / "dataset_dict.json"))["splits"])
@@ -168,7 +185,7 @@ def _read_parquet(path: Path, image: str) -> list[Row]:
         names = [name for name in file.schema_arrow.names if name != image]
         content = file.read(columns=names).to_pylist()
     except (OSError, pyarrow.ArrowException) as error:
-        raise DataError(f"{path}: not a whole parquet file: {_first_line(error)}") from error
+        raise DataError(f"{path}: not a whole parquet file: {first_line(error)}") from error
     rows = [Row(values, str(path), number) for number, values in enumerate(content)]
     if image in file.schema_arrow.names:
         images = _ParquetImages(path, image)
@@ -219,7 +236,10 @@ def _dataset_rows(data: Any, where: str, image: str) -> list[Row]:
 
     names = data.column_names
     if image in names:
-        pictures = data.select_columns([image]).cast_column(image, datasets.Image(decode=False))
+        encoded: Any = datasets.Image(decode=False)
+        if isinstance(data.features[image], list | datasets.List | datasets.LargeList):
+            encoded = datasets.List(encoded)
+        pictures = data.select_columns([image]).cast_column(image, encoded)
     plain = data.select_columns([name for name in names if name != image])
     rows = [Row(values, where, number) for number, values in enumerate(plain)]
     if image in names:
@@ -273,7 +293,7 @@ def _read_tsv(path: Path, image: str) -> list[Row]:
     try:
         table = pandas.read_table(path, dtype=str, encoding="utf-8-sig")
     except (OSError, ValueError) as error:
-        raise DataError(f"{path}: not a readable table: {_first_line(error)}") from error
+        raise DataError(f"{path}: not a readable table: {first_line(error)}") from error
     content: list[dict[str, Any]] = (
         table.astype(object).where(table.notna(), None).to_dict("records")
     )
@@ -304,10 +324,8 @@ def _json_object(line: str, where: str) -> dict[str, Any]:
         value = json.loads(line)
     except json.JSONDecodeError as error:
         raise DataError(f"{where}: not valid JSON ({error.msg}); is the file complete?") from error
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits, 1,000 brackets
+        raise DataError(f"{where}: not readable JSON: {first_line(error)}") from error
     if not isinstance(value, dict):
         raise DataError(f"{where}: {line.strip()[:40]!r} must be an object like {{...}}")
     return value
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -42,11 +42,6 @@ class Plan:
     identity: Json
     environment: Json
 
-    @property
-    def todo(self) -> int:
-        """Number of requests still to be answered."""
-        return len(self.data.samples) - self.answered
-
 
 @dataclass(frozen=True)
 class Outcome:
@@ -85,8 +80,8 @@ class Nobody:
 
 
 def evaluate(
-    model: str,
-    tasks: Sequence[str],
+    model: str | Path,
+    tasks: Sequence[str] | str,
     data: str | None = None,
     limit: int | None = None,
     out: str | Path | None = None,
@@ -99,7 +94,7 @@ def evaluate(
 
     Args:
         model: "demo", a local folder, or "owner/name" on the Hub.
-        tasks: Names; ["all"] means every task.
+        tasks: Names, or one text of names with commas between; "all" means every task.
         data: Where the rows come from, see `read_samples`; by default the demo's split for
             the demo and for every other model the Hub, or the file that the card names.
         limit: Draw at most so many samples, whole images at a time.
@@ -116,8 +111,10 @@ def evaluate(
     Raises:
         LlavaEvalError: Anything that a user can put right. What was answered is on disk.
     """
-    names = task_names(tasks_dir) if list(tasks) == ["all"] else tasks
-    chosen = [load_task(name, tasks_dir) for name in names]
+    model = str(model)
+    if not model:
+        raise UsageError("--model: is empty; give demo, a folder, or owner/name")
+    chosen = [load_task(name, tasks_dir) for name in _names(tasks, tasks_dir)]
     if limit is not None and limit < 1:
         raise UsageError(f"--limit {limit}: must be at least 1")
     read = [_read(task, data or default_source(task, model == DEMO), limit) for task in chosen]
@@ -139,8 +136,29 @@ def run_task(
     watcher: Watcher,
 ) -> Result:
     """Answer what is not answered yet, score everything, write the result."""
-    identity = {"task": task.name, "protocol": task.protocol, "data": data.digest}
-    identity |= engine.identity()
+    identity, environment = _describe(task, data, engine)
+    with RunFolder.open(folder, identity, environment) as run:
+        if retry_failed:
+            run.drop_failed()
+        watcher.start(Plan(model, task, data, folder, len(run.predictions), identity, environment))
+        started = time.perf_counter()
+        answered = _answer_missing(task, data, engine, run, watcher)
+        seconds = time.perf_counter() - started
+        scores, result = score_predictions(task, data, run.predictions)
+        run.finish(scores, result)
+    watcher.finish(Outcome(result, folder, seconds, answered))
+    return result
+
+
+def _describe(task: Task, data: DataSet, engine: Engine) -> tuple[Json, Json]:
+    """Say what a run is, and where and when it goes on."""
+    identity = {
+        "task": task.name,
+        "protocol": task.protocol,
+        "prompt": task.asked,
+        "data": data.digest,
+        "source": data.source,
+    }
     environment = engine.environment() | {
         "llava_eval": __version__,
         "system": platform.platform(),
@@ -148,12 +166,17 @@ def run_task(
         "version": data.version,
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
-    run = RunFolder.open(folder, identity, environment)
-    if retry_failed:
-        run.drop_failed()
-    watcher.start(Plan(model, task, data, folder, len(run.predictions), identity, environment))
+    return identity | engine.identity(), environment
 
-    started = time.perf_counter()
+
+def _answer_missing(
+    task: Task, data: DataSet, engine: Engine, run: RunFolder, watcher: Watcher
+) -> int:
+    """Send what has no answer yet through the engine; return how many that were.
+
+    Raises:
+        RunError: Everything failed, or several batches in a row did: the engine is broken.
+    """
     todo = [build_request(task, s) for s in data.samples if s.id not in run.predictions]
     failed_batches = 0
     for predictions in engine.generate(todo):
@@ -161,13 +184,20 @@ def run_task(
         watcher.advance(predictions)
         failed_batches = failed_batches + 1 if all(p.failed for p in predictions) else 0
         if failed_batches == MAX_FAILED_BATCHES:
-            raise _broken(folder, predictions[0])
-    seconds = time.perf_counter() - started
+            raise _broken(run.path, f"{failed_batches} failed batches in a row", predictions[0])
+    if all(prediction.failed for prediction in run.predictions.values()):
+        last = next(reversed(run.predictions.values()))
+        raise _broken(run.path, f"all {len(run.predictions):,} requests failed", last)
+    return len(todo)
 
-    scores, result = score_predictions(task, data, run.predictions)
-    run.finish(scores, result)
-    watcher.finish(Outcome(result, folder, seconds, len(todo)))
-    return result
+
+def _names(tasks: Sequence[str] | str, tasks_dir: Path | None) -> list[str]:
+    """Return each name once, in the given order."""
+    given = tasks.split(",") if isinstance(tasks, str) else tasks
+    names = dict.fromkeys(name.strip() for name in given if name.strip())
+    if not names:
+        raise UsageError("--tasks: names no task; give names with commas between, or all")
+    return task_names(tasks_dir) if "all" in names else list(names)
 
 
 def _read(task: Task, source: str, limit: int | None) -> DataSet:
@@ -179,10 +209,10 @@ def _with_model(settings: EngineSettings | None, model: str) -> EngineSettings:
     return dataclasses.replace(settings or EngineSettings(model), model=model)
 
 
-def _broken(folder: Path, last: Prediction) -> RunError:
+def _broken(folder: Path, what: str, last: Prediction) -> RunError:
     return RunError(
-        f"{folder}: stopped after {MAX_FAILED_BATCHES} failed batches in a row, the last with "
-        f"{last.error!r}; put it right and run the same command with --retry-failed"
+        f"{folder}: stopped after {what}, the last with {last.error!r}; put it right and run the "
+        "same command with --retry-failed"
     )
 
 
@@ -194,6 +224,7 @@ def run_root(model: str, out: str | Path | None = None) -> Path:
     """
     if out is not None:
         return Path(out)
-    on_hub = model.count("/") == 1 and not Path(model).exists()
-    name = model.replace("/", "--") if on_hub else Path(model).resolve().name
-    return Path("results/runs") / name
+    if model == DEMO or (model.count("/") == 1 and not Path(model).exists()):
+        return Path("results/runs") / model.replace("/", "--")
+    # Training leaves many folders called "checkpoint": the one above tells them apart.
+    return Path("results/runs") / "--".join(Path(model).resolve().parts[-2:])

@@ -11,12 +11,12 @@ from typing import Any
 
 from llava_eval.adapters import ADAPTERS
 from llava_eval.digests import digest_of_parts
-from llava_eval.errors import DataError
+from llava_eval.errors import DataError, UsageError
 from llava_eval.official import OFFICIAL
 from llava_eval.records import DataSet, ImageRef, Sample
 from llava_eval.rows import Row, read_hub, read_rows
 from llava_eval.scorers import SCORERS
-from llava_eval.task import Columns, Task
+from llava_eval.task import Columns, Hub, Task
 
 
 def read_samples(task: Task, data: str) -> DataSet:
@@ -97,10 +97,20 @@ def _read_source(task: Task, data: str) -> tuple[str, list[Row]]:
         return data, read_rows(_beside_card(task, data), image)
     if data == "hub":
         return _read_first_repo(task)
+    if not data:
+        raise UsageError("--data: is empty; name a file, a folder, mini or hub")
     path = Path(data).expanduser()
+    if path.exists():
+        path = path.resolve()  # a run folder names its source; it may be read from elsewhere
+    if task.mini and path == (task.home / task.mini).resolve():
+        return _read_source(task, "mini")
+    if task.official is not None and path.is_file() and path.name in task.official.files:
+        return str(path), OFFICIAL[task.official.files[path.name]](path.parent)
     folder = official_folder(task, path)
     if folder is not None and task.official is not None:
         return str(path), OFFICIAL[task.official.reader](folder)
+    if task.hub is not None and task.hub.images_config and (path / task.hub.config).is_dir():
+        return str(path), _read_with_images(task.hub, image, path)
     if path.exists():
         return str(path), read_rows(path, image)
     if data.count("/") == 1 and not data.startswith((".", "~", "/")):
@@ -147,10 +157,21 @@ def _read_repo(task: Task, repo: str) -> list[Row]:
     rows = read_hub(repo, hub.config, hub.split, image)
     if hub.images_config:
         pictures = read_hub(repo, hub.images_config, hub.images_split, image)
-        by_id = {picture.require("id", str): picture[image] for picture in pictures}
-        for row in rows:
-            row[image] = by_id.get(row.require(hub.images_key, str))
+        _join_images(hub, image, rows, pictures)
     return rows
+
+
+def _read_with_images(hub: Hub, image: str, path: Path) -> list[Row]:
+    """Read a local copy of a Hub repository: a folder of rows beside one of images."""
+    rows = read_rows(path / hub.config, image)
+    _join_images(hub, image, rows, read_rows(path / hub.images_config, image))
+    return rows
+
+
+def _join_images(hub: Hub, image: str, rows: Sequence[Row], pictures: Sequence[Row]) -> None:
+    by_id = {picture.require("id", str): picture[image] for picture in pictures}
+    for row in rows:
+        row[image] = by_id.get(row.require(hub.images_key, str))
 
 
 def _to_sample(task: Task, row: Row) -> Sample:

@@ -115,7 +115,8 @@ def bootstrap(
             then drawn by itself. By default all are one.
 
     Returns:
-        Figures and bounds of shape `shape`; bounds are NaN where no draw has the figure.
+        Figures and bounds of shape `shape`; bounds are NaN where no draw has the figure, and
+        for a single cluster.
     """
     rng = np.random.default_rng(seed)
     n_clusters = len(totals)
@@ -129,7 +130,8 @@ def bootstrap(
         ]
     )
     # Few images and many tasks: each draw may miss one. Any number there keeps numpy quiet.
-    never = np.isnan(drawn).all(axis=0)
+    # A single cluster is the same in every draw: what it says of others is not known.
+    never = np.isnan(drawn).all(axis=0) | (n_clusters == 1)
     bounds = np.nanpercentile(np.where(never, 0.0, drawn), [2.5, 97.5], axis=0)
     low, high = np.where(never, np.nan, bounds)
     return Bootstrap(point, low, high)

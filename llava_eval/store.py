@@ -13,16 +13,22 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import platform
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from llava_eval.errors import RunError
+from llava_eval.locks import lock_file
 from llava_eval.predictions import by_id, read_prediction
 from llava_eval.records import Estimate, Json, Prediction, Result, Score
 from llava_eval.rows import read_jsonl
 
 RUN, PREDICTIONS, SCORES, RESULT = "run.json", "predictions.jsonl", "scores.jsonl", "result.json"
+LOCK = "run.lock"
+# Part of a number's identity, but no reason to refuse a folder: a model is known by its weights,
+# however its path is spelt, and a newer scorer may score what was answered before.
+FREE = ("model", "protocol")
 
 
 class RunFolder:
@@ -33,9 +39,10 @@ class RunFolder:
         predictions: What was already answered, by id; grows with `append`.
     """
 
-    def __init__(self, path: Path, predictions: dict[str, Prediction]) -> None:
+    def __init__(self, path: Path, predictions: dict[str, Prediction], lock: IO[str]) -> None:
         self.path = path
         self.predictions = predictions
+        self.lock = lock
 
     @classmethod
     def open(cls, path: Path, identity: Json, environment: Json) -> RunFolder:
@@ -52,21 +59,30 @@ class RunFolder:
         """
         try:
             path.mkdir(parents=True, exist_ok=True)
-            if (path / RUN).exists():
-                _check_same_run(path, identity)
-            else:
-                write_json(path / RUN, {"identity": identity, "environment": environment})
+            lock = _lock(path)
+            try:
+                _seal(path, identity, environment)
+                return cls(path, _resume(path / PREDICTIONS), lock)
+            except BaseException:
+                lock.close()
+                raise
         except OSError as error:
             raise RunError(f"{path}: cannot be written: {error.strerror}; see --out") from error
-        return cls(path, _resume(path / PREDICTIONS))
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let another process have the folder."""
+        self.lock.close()
 
     def append(self, predictions: Sequence[Prediction]) -> None:
-        """Add predictions; they are on disk when this returns.
+        """Add predictions; the system has them when this returns.
 
         Raises:
             RunError: The folder can no longer be written. What was written before stays.
         """
-        lines = [json.dumps(_prediction_line(p), ensure_ascii=False) + "\n" for p in predictions]
+        lines = [_json(_prediction_line(p)) for p in predictions]
         try:
             with (self.path / PREDICTIONS).open("a", encoding="utf-8") as file:
                 file.write("".join(lines))
@@ -81,27 +97,53 @@ class RunFolder:
         """Forget the failed predictions, so that they are asked for again."""
         kept = {i: p for i, p in self.predictions.items() if not p.failed}
         if len(kept) < len(self.predictions):
-            lines = [json.dumps(_prediction_line(p), ensure_ascii=False) for p in kept.values()]
-            _replace(self.path / PREDICTIONS, "".join(line + "\n" for line in lines))
+            lines = [_json(_prediction_line(p)) for p in kept.values()]
+            write_text(self.path / PREDICTIONS, "".join(lines))
             self.predictions = kept
 
     def finish(self, scores: Sequence[Score], result: Result) -> None:
         """Write the scores and the result."""
-        try:
-            write_scores(self.path / SCORES, scores)
-            write_json(self.path / RESULT, result_to_json(result))
-        except OSError as error:
-            raise RunError(f"{self.path}: cannot be written: {error.strerror}") from error
+        write_scores(self.path / SCORES, scores)
+        write_json(self.path / RESULT, result_to_json(result))
 
 
-def _check_same_run(path: Path, identity: Json) -> None:
-    sealed = read_json(path / RUN)["identity"]
+def _lock(path: Path) -> IO[str]:
+    """Keep a run folder to this process; the system lets go when the process ends, however."""
+    file = (path / LOCK).open("a+", encoding="utf-8")
+    try:
+        lock_file(file)
+    except OSError as error:
+        file.seek(0)
+        owner = file.read().strip() or "another process"
+        file.close()
+        raise RunError(f"{path}: {owner} is writing there; wait for it, or give --out") from error
+    file.truncate(0)
+    file.write(f"process {os.getpid()} on {platform.node()}\n")
+    file.flush()
+    return file
+
+
+def _seal(path: Path, identity: Json, environment: Json) -> None:
+    """Write what a run is; refuse another run, and note where the same one goes on."""
+    if not (path / RUN).exists():
+        if (path / PREDICTIONS).exists():
+            raise RunError(
+                f"{path}: has {PREDICTIONS} but no {RUN}, so whose answers they are is not "
+                "known; give another folder with --out"
+            )
+        write_json(path / RUN, {"identity": identity, "environment": environment})
+        return
+    run = read_run(path)
+    sealed = run["identity"]
     for name in sorted(sealed.keys() | identity.keys()):
+        if name in FREE:
+            continue
         if sealed.get(name) != identity.get(name):
             raise RunError(
                 f"{path}: holds another run: {name} is {sealed.get(name)!r} there and "
                 f"{identity.get(name)!r} now; give another folder with --out, or remove this one"
             )
+    write_json(path / RUN, {**run, "resumed": [*run.get("resumed", []), environment]})
 
 
 def _resume(path: Path) -> dict[str, Prediction]:
@@ -137,22 +179,48 @@ def read_predictions(path: Path) -> dict[str, Prediction]:
 
 def write_scores(path: Path, scores: Iterable[Score]) -> None:
     """Write one {"id", "value", "parsed"} line per row of the data."""
-    lines = (
-        json.dumps({"id": s.id, "value": s.value, "parsed": s.parsed}, ensure_ascii=False) + "\n"
-        for s in scores
-    )
-    _replace(path, "".join(lines))
+    lines = (_json({"id": s.id, "value": s.value, "parsed": s.parsed}) for s in scores)
+    write_text(path, "".join(lines))
 
 
 def write_json(path: Path, content: Json) -> None:
     """Write a JSON file, whole or not at all."""
-    _replace(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    write_text(path, _json(content, indent=2))
 
 
-def _replace(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
+def _json(content: Json, indent: int | None = None) -> str:
+    """Write JSON to be read by people; half a surrogate pair, which UTF-8 lacks, as an escape."""
+    text = json.dumps(content, indent=indent, ensure_ascii=False)
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        text = json.dumps(content, indent=indent)
+    return text + "\n"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file, whole or not at all.
+
+    Raises:
+        RunError: It cannot be written.
+    """
+    part = path.parent / f"{path.name}.part"
+    try:
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, path)
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def read_run(folder: Path) -> Json:
+    """Read a `run.json`.
+
+    Raises:
+        RunError: It is missing, broken, or lacks a part.
+    """
+    run = read_json(folder / RUN)
+    for part, keys in (("identity", ("task", "model", "data")), ("environment", ("source",))):
+        if not isinstance(run.get(part), dict) or any(key not in run[part] for key in keys):
+            raise RunError(f"{folder / RUN}: no {part} with {', '.join(keys)}; not a run of ours")
+    return run
 
 
 def read_json(path: Path) -> Json:

@@ -23,10 +23,12 @@ def show(estimate: Estimate) -> str:
 
 
 def show_short(estimate: Estimate) -> str:
-    """Write a figure with half the width of its interval, for tables of many columns.
+    """Write a figure with the larger side of its interval, for tables of many columns.
 
     >>> show_short(Estimate(85.947, 84.9, 86.95, 8910))
     '85.9 ±1.0'
+    >>> show_short(Estimate(95.2, 93.3, 100.0, 324))
+    '95.2 ±4.8'
     >>> show_short(Estimate(None, None, None, 0))
     'none'
     """
@@ -34,7 +36,8 @@ def show_short(estimate: Estimate) -> str:
         return "none"
     if estimate.low is None or estimate.high is None:
         return f"{estimate.value:.1f}"
-    return f"{estimate.value:.1f} ±{(estimate.high - estimate.low) / 2:.1f}"
+    side = max(estimate.high - estimate.value, estimate.value - estimate.low)
+    return f"{estimate.value:.1f} ±{side:.1f}"
 
 
 def text_table(rows: Sequence[Sequence[str]]) -> str:
@@ -54,14 +57,18 @@ def text_table(rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def markdown_table(rows: Sequence[Sequence[str]]) -> str:
+def markdown_table(rows: Sequence[Sequence[str]], numbers: bool = True) -> str:
     r"""Write rows as a Markdown table; the first row is the heading.
+
+    Args:
+        rows: All of one length.
+        numbers: Whether all but the first column hold numbers, which stand to the right.
 
     >>> print(markdown_table([["model", "pope"], ["a|b", "85.9"]]))
     | model | pope |
     |---|---:|
     | a\|b | 85.9 |
     """
-    ruler = "|---|" + "---:|" * (len(rows[0]) - 1)
+    ruler = "|---|" + ("---:|" if numbers else "---|") * (len(rows[0]) - 1)
     lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
     return "\n".join([lines[0], ruler, *lines[1:]])

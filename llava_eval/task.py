@@ -10,7 +10,7 @@ import dataclasses
 import string
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,7 @@ class Official:
     marker: str  # a file by which the folder is recognised
     reader: str  # key of `official.OFFICIAL`
     other_markers: list[str] = field(default_factory=list)  # where splits come in other files
+    files: dict[str, str] = field(default_factory=dict)  # a file given by itself, and its reader
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,11 @@ class Task:
     home: Path = field(init=False, default=Path())
 
     @property
+    def asked(self) -> str:
+        """Digest of what a model is asked: answers to it can be scored by any rule."""
+        return digest_of([dataclasses.asdict(self.prompt), self.max_new_tokens])
+
+    @property
     def protocol(self) -> str:
         """Digest of everything in card and scorer that can move a score."""
         return digest_of(
@@ -211,11 +217,13 @@ def load_card(path: Path) -> Task:
             a scorer, a metric or a prompt field that does not exist.
     """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # noqa: S506 (a SafeLoader)
-    except yaml.YAMLError as error:
-        raise CardError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise CardError(f"{path}: cannot be read: {error}") from error
+    try:
+        content = yaml.load(text, Loader=_UniqueKeys)  # noqa: S506 (safe)
+    except (yaml.YAMLError, ValueError) as error:
+        raise CardError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     task = typing.cast(Task, _build(Task, content, str(path)))
     object.__setattr__(task, "home", path.parent)
     _check_names(task, path)
@@ -225,27 +233,45 @@ def load_card(path: Path) -> Task:
 def _check_names(task: Task, path: Path) -> None:
     if task.name != path.stem:
         raise CardError(f"{path}: name: {task.name!r} must equal the file's name {path.stem!r}")
-    for key, value, known in (
+    readers = [task.official.reader, *task.official.files.values()] if task.official else []
+    names: list[tuple[str, str, Iterable[str]]] = [
         ("scorer", task.scorer, SCORERS),
         ("prompt.question", task.prompt.question, QUESTION_RULES),
         ("unit", task.unit, ("percent", "points")),
-        ("official.reader", task.official and task.official.reader, {*OFFICIAL, None}),
         ("adapter", task.adapter, ADAPTERS),
-    ):
+        *(("official.reader", reader, OFFICIAL) for reader in readers),
+    ]
+    for key, value, known in names:
         if value not in known:
-            hint = nearest(str(value), filter(None, known))
-            raise CardError(f"{path}: {key}: {value!r} is not known; {hint}")
+            raise CardError(f"{path}: {key}: {value!r} is not known; {nearest(value, known)}")
+    if task.max_new_tokens < 1:
+        raise CardError(f"{path}: max_new_tokens: {task.max_new_tokens}, must be at least 1")
     metrics = SCORERS[task.scorer].metrics
     if task.primary not in metrics:
         hint = nearest(task.primary, metrics)
         raise CardError(f"{path}: primary: {task.scorer} has no metric {task.primary!r}; {hint}")
-    for used in sorted(_fields_in(task.prompt.lines) - PROMPT_FIELDS):
+    for group in SCORERS[task.scorer].groups:
+        if group not in task.columns.groups:
+            raise CardError(
+                f"{path}: columns.groups: {task.scorer} needs {group!r}; name the column it is in"
+            )
+    for used in sorted(_fields_in(task.prompt.lines, path) - PROMPT_FIELDS):
         hint = nearest(used, PROMPT_FIELDS)
         raise CardError(f"{path}: prompt.lines: {{{used}}} is not a field; {hint}")
 
 
-def _fields_in(lines: list[str]) -> set[str]:
-    return {name for line in lines for _, name, _, _ in string.Formatter().parse(line) if name}
+def _fields_in(lines: list[str], path: Path) -> set[str]:
+    found: set[str] = set()
+    for line in lines:
+        try:
+            parts = list(string.Formatter().parse(line))
+        except ValueError as error:
+            raise CardError(f"{path}: prompt.lines: {line!r}: {error}") from error
+        for _, name, spec, conversion in parts:
+            if spec or conversion:
+                raise CardError(f"{path}: prompt.lines: {line!r}: a field is a bare {{name}}")
+            found |= {name} if name is not None else set()
+    return found
 
 
 class _UniqueKeys(yaml.SafeLoader):

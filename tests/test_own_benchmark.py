@@ -84,3 +84,48 @@ def test_a_card_with_the_name_of_a_shipped_task_is_refused(tasks_dir, capsys):
     (tasks_dir / "traffic.yaml").rename(tasks_dir / "pope.yaml")
     assert main(["tasks", "--tasks-dir", str(tasks_dir)]) == 1
     assert "a task of this name ships with llava-eval" in capsys.readouterr().err
+
+
+CHOICES = [
+    {"question": "Which?", "choices": ["cat", "dog"], "answer": "B", "scene": "1"},
+    {"question": "Which?", "choices": ["red", "blue", "green"], "answer": "A", "scene": "2"},
+]
+
+
+def choice_card(tasks_dir, scorer, primary):
+    card = (tasks_dir / "traffic.yaml").read_text("utf-8")
+    for old, new in (
+        ('    - "{question}"', '    - "{question}"\n    - "{options}"'),
+        ("scorer: pope ", f"scorer: {scorer} "),
+        ("primary: f1", f"primary: {primary}"),
+        ("  4: ", "  2: "),
+        ("  id: id\n", ""),
+        ("  image: picture\n", "  choices: choices\n"),
+        ("  groups: {category: kind}\n", ""),
+    ):
+        assert old in card, old
+        card = card.replace(old, new)
+    (tasks_dir / "traffic.yaml").write_text(card, "utf-8")
+    lines = "".join(json.dumps(row) + "\n" for row in CHOICES)
+    (tasks_dir / "traffic.jsonl").write_text(lines, "utf-8")
+
+
+@pytest.mark.parametrize("scorer", ["seedbench", "scienceqa", "mmbench"])
+def test_a_plain_multiple_choice_benchmark_needs_no_groups(tasks_dir, tmp_path, scorer):
+    choice_card(tasks_dir, scorer, "accuracy")
+    answers = tmp_path / "answers.jsonl"
+    answers.write_text('{"id": "0", "prediction": "B"}\n{"id": "1", "prediction": "C"}\n')
+    arguments = ["--tasks-dir", str(tasks_dir), "--data", "card", "--predictions", str(answers)]
+    assert main(["score", "traffic", *arguments, "--json", str(tmp_path / "r.json")]) == 0
+    result = json.loads((tmp_path / "r.json").read_text())
+    assert result["metrics"]["accuracy"]["value"] == 50
+
+
+@pytest.mark.parametrize(
+    ("scorer", "primary", "group"),
+    [("pope", "f1", "category"), ("gqa", "accuracy", "structural"), ("mmvet", "score", "integ")],
+)
+def test_a_group_that_a_rule_needs_is_asked_for(tasks_dir, capsys, scorer, primary, group):
+    choice_card(tasks_dir, scorer, primary)
+    assert main(["tasks", "--tasks-dir", str(tasks_dir)]) == 1
+    assert f"columns.groups: {scorer} needs '{group}" in capsys.readouterr().err

@@ -56,6 +56,24 @@ def test_a_cut_off_predictions_file_is_an_error_when_it_is_scored(tmp_path):
         load(path)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"id": "1", "text": "", "finish": "error", "error": "no image"},
+        {"id": "1", "text": "", "error": "no image"},
+        {"id": "1", "prediction": "", "error": "no image"},
+    ],
+)
+def test_an_error_in_any_form_is_a_failure_and_no_answer(write_jsonl, line):
+    assert load(write_jsonl("p.jsonl", [line]))["1"].failed
+
+
+def test_another_way_to_finish_is_refused(write_jsonl):
+    path = write_jsonl("p.jsonl", [{"id": "1", "text": "", "finish": "Error"}])
+    with pytest.raises(PredictionsError, match="finish is 'Error', must be stop, length or error"):
+        load(path)
+
+
 def prompt(question):
     return f"{question}\nAnswer the question using a single word or phrase."
 

@@ -155,3 +155,11 @@ def test_a_field_of_another_type_is_named_with_its_place(tmp_path):
     path.write_text('{"id": 1, "text": null}\n')
     with pytest.raises(DataError, match=r"a\.jsonl:1: text is None, must be str"):
         read_jsonl(path)[0].require("text", str)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"id": ' + "9" * 5000 + "}"])
+def test_json_that_python_cannot_hold_is_one_line(tmp_path, text):
+    (tmp_path / "a.jsonl").write_text("{}\n" + text + "\n")
+    with pytest.raises(DataError, match=r"a\.jsonl:2: not readable JSON") as error:
+        read_jsonl(tmp_path / "a.jsonl")
+    assert "\n" not in str(error.value)

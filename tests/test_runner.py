@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from llava_eval.engines import EngineSettings
 from llava_eval.engines.replay import ReplayEngine
 from llava_eval.errors import RunError, UsageError
 from llava_eval.records import Prediction
@@ -43,6 +44,7 @@ def test_a_run_answers_scores_and_writes_four_files(tmp_path, data):
         "predictions.jsonl",
         "result.json",
         "run.json",
+        "run.lock",
         "scores.jsonl",
     ]
 
@@ -84,8 +86,6 @@ def test_a_failed_sample_is_counted_and_not_scored_as_wrong(tmp_path, data):
 
 def test_evaluate_returns_results_in_the_order_of_the_tasks(tmp_path, data, write_jsonl):
     lines = [{"id": p.id, "prediction": p.text} for p in answers(data).values()]
-    from llava_eval.engines import EngineSettings
-
     results = evaluate(
         str(write_jsonl("answers.jsonl", lines)),
         ["pope"],
@@ -100,3 +100,22 @@ def test_nothing_is_loaded_for_a_task_that_does_not_exist(tmp_path):
     with pytest.raises(UsageError, match="did you mean 'pope'"):
         evaluate("demo", ["popes"], out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_run_in_which_everything_fails_says_why(tmp_path, write_jsonl, pope_rows):
+    data = read_samples(POPE, str(write_jsonl("two.jsonl", pope_rows[:2])))
+    with pytest.raises(RunError, match=r"all 2 requests failed, the last with 'no answer recorded"):
+        run(data, ReplayEngine({}, "answers"), tmp_path / "run")
+
+
+@pytest.mark.parametrize("tasks", ["pope", " pope , ", ["pope"], ["pope", "pope"], "pope,pope"])
+def test_tasks_may_be_given_as_text_or_list(tmp_path, data, write_jsonl, tasks):
+    lines = [{"id": p.id, "prediction": p.text} for p in answers(data).values()]
+    results = evaluate(
+        write_jsonl("answers.jsonl", lines),
+        tasks,
+        data=data.source,
+        out=tmp_path / "out",
+        settings=EngineSettings("", engine="replay"),
+    )
+    assert [result.task for result in results] == ["pope"]

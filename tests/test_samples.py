@@ -6,7 +6,7 @@ import pytest
 from llava_eval.errors import DataError
 from llava_eval.records import DataSet, Sample
 from llava_eval.samples import draw, read_samples
-from llava_eval.task import load_task
+from llava_eval.task import load_task, task_names
 from tests.conftest import pope_row
 
 POPE = load_task("pope")
@@ -172,3 +172,50 @@ def test_a_draw_is_seeded_and_does_not_depend_on_the_order_of_rows():
 
 def test_a_draw_of_everything_is_no_draw():
     assert not draw(many(3, 2), 6).drawn
+
+
+@pytest.mark.parametrize("task", [t for t in task_names() if load_task(t).mini])
+def test_a_saved_copy_of_every_mini_split_gives_the_same_samples(tmp_path, task):
+    """As the Hub delivers it: images, and lists of images, in columns of their own type."""
+    card = load_task(task)
+    whole = datasets.Dataset.from_parquet(str(card.home / card.mini), cache_dir=str(tmp_path))
+    one = whole.features["image"]
+    kind = datasets.List(datasets.Image()) if isinstance(one, datasets.List) else datasets.Image()
+    whole.cast_column("image", kind).save_to_disk(tmp_path / "saved")
+    saved, mini = read_samples(card, str(tmp_path / "saved")), read_samples(card, "mini")
+    assert saved.digest == mini.digest
+    pictures = [[ref.read() for ref in s.images] for s in saved.samples[::9]]
+    assert pictures == [[ref.read() for ref in s.images] for s in mini.samples[::9]]
+
+
+def test_the_mini_split_under_its_own_path_is_marked_as_such():
+    assert read_samples(POPE, str(POPE.home / POPE.mini)).source == "mini"
+
+
+def test_label_files_without_questions_are_an_error(official):
+    path = official / "playground/data/eval/pope/llava_pope_test.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if "random" not in line))
+    with pytest.raises(DataError, match=r"coco_pope_random\.json: no question of its category"):
+        read_samples(POPE, str(official))
+
+
+def test_a_question_with_two_labels_is_an_error(official):
+    path = official / "playground/data/eval/pope/coco/coco_pope_random.json"
+    path.write_text(path.read_text().replace("dog", "cat"))
+    with pytest.raises(DataError, match=r"'Is there a cat\?' on a.jpg is labelled both yes and no"):
+        read_samples(POPE, str(official))
+
+
+def test_gqa_on_disk_is_joined_with_its_images(tmp_path):
+    gqa = load_task("gqa")
+    rows = pq.read_table(gqa.home / gqa.mini).to_pylist()
+    for name, content in (
+        (gqa.hub.config, [{k: v for k, v in row.items() if k != "image"} for row in rows]),
+        (gqa.hub.images_config, [{"id": r["imageId"], "image": r["image"]} for r in rows]),
+    ):
+        (tmp_path / name).mkdir()
+        pq.write_table(pa.Table.from_pylist(content), tmp_path / name / "testdev.parquet")
+    joined = read_samples(gqa, str(tmp_path))
+    assert joined.digest == read_samples(gqa, "mini").digest
+    assert joined.samples[0].images[0].read() == rows[0]["image"]["bytes"]

@@ -231,10 +231,10 @@ def test_a_row_without_an_image_is_a_question_without_one(write_jsonl, tmp_path)
     [
         ({"answer": 3}, "rows.jsonl:1: answer is 3, must be 0 to 2"),
         ({"answer": -1}, "rows.jsonl:1: answer is -1, must be 0 to 2"),
-        ({"answer": "B"}, "answer is 'B', must be int or NoneType"),
+        ({"answer": "B"}, "answer is 'B', must be the number of a choice"),
         ({"choices": "cat"}, "choices is 'cat', must be list"),
         ({"choices": ["cat", 2]}, r"choices \['cat', 2\] must be texts"),
-        ({"hint": 7}, "hint 7 .* must be texts"),
+        ({"hint": 7}, "hint is 7, must be str or NoneType"),
         ({"question": None}, "question is None, must be str"),
     ],
 )

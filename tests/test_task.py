@@ -38,6 +38,11 @@ def test_an_unknown_task_names_the_nearest():
         ('- "{question}"', '- "{qestion}"', "{qestion} is not a field; did you mean"),
         ("name: pope", "name: pop", "name: 'pop' must equal the file's name 'pope'"),
         ("name: pope", "name: [pope", "not valid YAML"),
+        ("name: pope", "name: 2024-13-45", "not valid YAML: month must be in 1..12"),
+        ("max_new_tokens: 128", "max_new_tokens: -5", "-5, must be at least 1"),
+        ('- "{question}"', '- "{question"', "expected '}' before end of string"),
+        ('- "{question}"', '- "{question!r}"', "a field is a bare {name}"),
+        ("{category: category}", "{}", "pope needs 'category'; name the column it is in"),
     ],
 )
 def test_a_slip_in_a_card_is_one_line_that_names_it(tmp_path, old, new, message):

@@ -19,8 +19,8 @@ from llava_eval.official.pope import read_pope
 from llava_eval.official.scienceqa import read_scienceqa
 from llava_eval.official.seedbench import read_seedbench
 from llava_eval.official.textvqa import read_textvqa
-from llava_eval.official.vizwiz import read_vizwiz
-from llava_eval.official.vqav2 import read_vqav2
+from llava_eval.official.vizwiz import read_vizwiz, read_vizwiz_test
+from llava_eval.official.vqav2 import read_vqav2, read_vqav2_test_dev
 from llava_eval.rows import Row
 
 OFFICIAL: dict[str, Callable[[Path], list[Row]]] = {
@@ -30,7 +30,9 @@ OFFICIAL: dict[str, Callable[[Path], list[Row]]] = {
     "seedbench": read_seedbench,
     "textvqa": read_textvqa,
     "vizwiz": read_vizwiz,
+    "vizwiz_test": read_vizwiz_test,
     "vqav2": read_vqav2,
+    "vqav2_test_dev": read_vqav2_test_dev,
     "llava_bench": read_llava_bench,
     "mmvet": read_mmvet,
     "gqa": read_gqa,

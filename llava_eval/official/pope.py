@@ -27,6 +27,7 @@ def read_pope(folder: Path) -> list[Row]:
     Source: haotian-liu/LLaVA, `docs/Evaluation.md` and `llava/eval/eval_pope.py`.
     """
     questions = read_jsonl(folder / "llava_pope_test.jsonl")
+    _check_categories(folder, questions)
     labels = {
         category: _pope_labels(folder, category, questions)
         for category in sorted({row.require("category", str) for row in questions})
@@ -41,6 +42,15 @@ POPE_VERSION = (
 )
 
 
+def _check_categories(folder: Path, questions: list[Row]) -> None:
+    asked = {row.require("category", str) for row in questions}
+    for path in sorted((folder / "coco").glob("coco_pope_*.json")):
+        if path.stem.removeprefix("coco_pope_") not in asked:
+            raise DataError(
+                f"{path}: no question of its category in llava_pope_test.jsonl; is it complete?"
+            )
+
+
 def _pope_labels(folder: Path, category: str, questions: list[Row]) -> PopeLabels:
     path = folder / "coco" / f"coco_pope_{category}.json"
     rows = read_jsonl(path)
@@ -49,10 +59,12 @@ def _pope_labels(folder: Path, category: str, questions: list[Row]) -> PopeLabel
         raise DataError(
             f"{path}: {len(rows):,} labels for {asked:,} {category} questions; {POPE_VERSION}"
         )
-    return {
-        (row.require("image", str), row.require("text", str)): row.require("label", str)
-        for row in rows
-    }
+    labels: PopeLabels = {}
+    for row in rows:
+        key = (row.require("image", str), row.require("text", str))
+        if labels.setdefault(key, row.require("label", str)) != row["label"]:
+            raise DataError(f"{row.where}: {key[1]!r} on {key[0]} is labelled both yes and no")
+    return labels
 
 
 def _pope_row(folder: Path, row: Row, labels: PopeLabels) -> Row:

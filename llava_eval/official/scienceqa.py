@@ -71,6 +71,7 @@ def _row(folder: Path, item: Row) -> Row:
     content = {
         "id": item.require("id", str),
         "question": question,
+        "hint": "",  # its border with the question is lost in this file
         "choices": choices,
         "answer": letters.index(answer),
     }

@@ -35,6 +35,11 @@ def read_vizwiz(folder: Path) -> list[Row]:
     for name in VAL:
         if (folder / name).exists():
             return [_val_row(folder, row) for row in read_records(folder / name)]
+    return read_vizwiz_test(folder)
+
+
+def read_vizwiz_test(folder: Path) -> list[Row]:
+    """Read LLaVA's test questions, whatever else the folder holds; see `read_vizwiz`."""
     return [_test_row(folder, row) for row in read_jsonl(folder / TEST)]
 
 

@@ -37,7 +37,7 @@ def read_vqav2(folder: Path) -> list[Row]:
     GT-Vision-Lab/VQA, `README.md`.
     """
     if not (folder / VAL_QUESTIONS).exists():
-        return [_test_row(folder, row) for row in read_jsonl(folder / TEST_DEV)]
+        return read_vqav2_test_dev(folder)
     questions = read_records(folder / VAL_QUESTIONS, "questions")
     annotations = {
         row.require("question_id", int): row
@@ -49,6 +49,11 @@ def read_vqav2(folder: Path) -> list[Row]:
             f"{len(questions):,} in {VAL_QUESTIONS}; both must be of one version (v2: 214,354)"
         )
     return [_val_row(folder, row, annotations) for row in questions]
+
+
+def read_vqav2_test_dev(folder: Path) -> list[Row]:
+    """Read LLaVA's test-dev questions, whatever else the folder holds; see `read_vqav2`."""
+    return [_test_row(folder, row) for row in read_jsonl(folder / TEST_DEV)]
 
 
 def _val_row(folder: Path, row: Row, annotations: dict[int, Row]) -> Row:

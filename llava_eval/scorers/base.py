@@ -37,6 +37,8 @@ class Scorer:
         summarize: Scores of a set to metrics and groups; it gets those that are scored or
             unparsed, at least one.
         check: Raises `DataError` if a sample cannot be scored by this rule.
+        references: What a card's column of references must hold, for the documentation.
+        groups: Groupings that a card must map to columns; others are reported where they are.
         whole_clusters: Whether `summarize` gets only clusters all of whose samples have an
             answer, since it scores a cluster as one.
     """
@@ -46,6 +48,8 @@ class Scorer:
     score: Callable[[Sample, str], Reading | None]
     summarize: Callable[[Sequence[Score]], Summary]
     check: Callable[[Sample], None]
+    references: str
+    groups: tuple[str, ...] = ()
     whole_clusters: bool = False
 
 
@@ -54,7 +58,7 @@ class JudgedScorer:
     """The same for a benchmark whose answers a judge grades.
 
     Attributes:
-        version, metrics, summarize, check: As in `Scorer`.
+        version, metrics, summarize, check, references, groups: As in `Scorer`.
         grade: Sample and the judge's replies about its answer to a `Reading`; None while the
             replies are not enough to read anything.
     """
@@ -64,6 +68,8 @@ class JudgedScorer:
     grade: Callable[[Sample, tuple[str, ...]], Reading | None]
     summarize: Callable[[Sequence[Score]], Summary]
     check: Callable[[Sample], None]
+    references: str
+    groups: tuple[str, ...] = ()
 
 
 def score_sample(

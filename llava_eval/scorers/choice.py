@@ -67,8 +67,12 @@ def summarize_scienceqa(scores: Sequence[Score]) -> Summary:
 
 
 def _scienceqa_figures(scores: Sequence[Score]) -> dict[str, Estimate]:
-    with_image = [s for s in scores if s.sample.groups["modality"] == "image"]
+    with_image = [s for s in scores if _modality(s.sample) == "image"]
     return {"image_accuracy": _mean(with_image), "accuracy": _mean(scores)}
+
+
+def _modality(sample: Sample) -> str:
+    return sample.groups.get("modality") or ("image" if sample.images else "text")
 
 
 def summarize_seed(scores: Sequence[Score]) -> Summary:
@@ -112,8 +116,9 @@ def check_seed(sample: Sample) -> None:
         DataError: One of them is not.
     """
     check_letter(sample, SEED_LETTERS)
-    if sample.groups["data_type"] not in SEED_TYPES:
-        raise DataError(f"data_type is {sample.groups['data_type']!r}, must be image or video")
+    kind = sample.groups.get("data_type")
+    if kind is not None and kind not in SEED_TYPES:
+        raise DataError(f"data_type is {kind!r}, must be image or video")
 
 
 def check_letter(sample: Sample, letters: Sequence[str] = string.ascii_uppercase) -> None:
@@ -127,7 +132,12 @@ def check_letter(sample: Sample, letters: Sequence[str] = string.ascii_uppercase
 
 
 SCIENCEQA = Scorer(
-    1, ("image_accuracy", "accuracy"), score_scienceqa, summarize_scienceqa, check_scienceqa
+    1,
+    ("image_accuracy", "accuracy"),
+    score_scienceqa,
+    summarize_scienceqa,
+    check_scienceqa,
+    references="the letter of the right option, A to E",
 )
 SEEDBENCH = Scorer(
     1,
@@ -135,4 +145,5 @@ SEEDBENCH = Scorer(
     score_seed,
     summarize_seed,
     check_seed,
+    references="the letter of the right option, A to D",
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from llava_eval.answers.letters import vlmevalkit_letter
+from llava_eval.errors import DataError
 from llava_eval.records import Estimate, Sample, Score, Summary
 from llava_eval.scorers.base import Reading, Scorer
 from llava_eval.scorers.choice import check_letter
@@ -62,7 +63,7 @@ def _index(score: Score) -> int:
 def _by_group(circles: Sequence[list[Score]], grouping: str) -> dict[str, list[list[Score]]]:
     found: dict[str, list[list[Score]]] = {}
     for circle in circles:
-        found.setdefault(circle[0].sample.groups[grouping], []).append(circle)
+        found.setdefault(circle[0].sample.groups.get(grouping, ""), []).append(circle)
     return {name: found[name] for name in sorted(found) if name}
 
 
@@ -80,12 +81,22 @@ def _mean(values: Sequence[float]) -> Estimate:
 
 
 def check_mmbench(sample: Sample) -> None:
-    """Check that the answer, if there is one, is A to D.
+    """Check that the answer, if there is one, is A to D, and the id a number.
 
     Raises:
-        DataError: It is not.
+        DataError: One of them is not.
     """
+    if not sample.id.isdecimal():
+        raise DataError(f"the id is {sample.id!r}, must be a number: rotations are told by it")
     check_letter(sample, ("A", "B", "C", "D"))
 
 
-MMBENCH = Scorer(1, METRICS, score_mmbench, summarize_mmbench, check_mmbench, whole_clusters=True)
+MMBENCH = Scorer(
+    1,
+    METRICS,
+    score_mmbench,
+    summarize_mmbench,
+    check_mmbench,
+    references="the letter of the right option, A to D; cluster: the id of the first rotation",
+    whole_clusters=True,
+)

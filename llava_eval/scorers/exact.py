@@ -84,7 +84,7 @@ def distribution(scores: Sequence[Score]) -> float | None:
     right: defaultdict[str, Counter[str]] = defaultdict(Counter)
     given: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for score in scores:
-        group = score.sample.groups["global"]
+        group = score.sample.groups.get("global", "")
         if group:
             right[group][score.sample.references[0]] += 1
             given[group][str(score.parsed)] += 1
@@ -129,4 +129,12 @@ def check_gqa(sample: Sample) -> None:
             )
 
 
-GQA = Scorer(1, METRICS, score_gqa, summarize_gqa, check_gqa)
+GQA = Scorer(
+    1,
+    METRICS,
+    score_gqa,
+    summarize_gqa,
+    check_gqa,
+    references="the answer, in lower case",
+    groups=("structural", "semantic"),
+)

@@ -184,4 +184,12 @@ def check_llava_bench(sample: Sample) -> None:
     check_reference(sample)
 
 
-LLAVA_BENCH = JudgedScorer(1, METRICS, grade_llava_bench, summarize_llava_bench, check_llava_bench)
+LLAVA_BENCH = JudgedScorer(
+    1,
+    METRICS,
+    grade_llava_bench,
+    summarize_llava_bench,
+    check_llava_bench,
+    references="a reference answer; what the judge knows of the image is the hint",
+    groups=("category",),
+)

@@ -148,4 +148,12 @@ def check_reference(sample: Sample) -> None:
         raise DataError("no reference answer; the judge compares with exactly one")
 
 
-MMVET = JudgedScorer(1, METRICS, grade_mmvet, summarize_mmvet, check_mmvet)
+MMVET = JudgedScorer(
+    1,
+    METRICS,
+    grade_mmvet,
+    summarize_mmvet,
+    check_mmvet,
+    references="a reference answer",
+    groups=("integration",),
+)

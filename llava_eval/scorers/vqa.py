@@ -148,8 +148,27 @@ def _summarize(scores: Sequence[Score], second: str, groupings: Sequence[str]) -
     return Summary(figures(scores), groups)
 
 
-VQAV2 = Scorer(1, ("accuracy", "upload_accuracy"), score_vqav2, summarize_vqav2, check_vqav2)
-TEXTVQA = Scorer(1, ("accuracy",), score_textvqa, summarize_textvqa, check_textvqa)
+VQAV2 = Scorer(
+    1,
+    ("accuracy", "upload_accuracy"),
+    score_vqav2,
+    summarize_vqav2,
+    check_vqav2,
+    references="a list of answers, one per annotator",
+)
+TEXTVQA = Scorer(
+    1,
+    ("accuracy",),
+    score_textvqa,
+    summarize_textvqa,
+    check_textvqa,
+    references="a list of ten answers, one per annotator",
+)
 VIZWIZ = Scorer(
-    1, ("accuracy", "accuracy_without_leave_one_out"), score_vizwiz, summarize_vizwiz, check_vizwiz
+    1,
+    ("accuracy", "accuracy_without_leave_one_out"),
+    score_vizwiz,
+    summarize_vizwiz,
+    check_vizwiz,
+    references="a list of answers, one per annotator",
 )

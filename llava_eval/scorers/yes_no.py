@@ -92,7 +92,15 @@ def check_pope(sample: Sample) -> None:
         raise DataError("no category; must be adversarial, popular or random")
 
 
-POPE = Scorer(1, METRICS, score_pope, summarize_pope, check_pope)
+POPE = Scorer(
+    1,
+    METRICS,
+    score_pope,
+    summarize_pope,
+    check_pope,
+    references="yes or no",
+    groups=("category",),
+)
 
 
 PERCEPTION = (
@@ -229,4 +237,12 @@ def check_mme(sample: Sample) -> None:
         raise DataError("question_id is empty, must be the path of the image")
 
 
-MME = Scorer(1, MME_METRICS, score_mme, summarize_mme, check_mme)
+MME = Scorer(
+    1,
+    MME_METRICS,
+    score_mme,
+    summarize_mme,
+    check_mme,
+    references="Yes or No; two questions per cluster",
+    groups=("category",),
+)

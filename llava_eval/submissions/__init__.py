@@ -12,7 +12,7 @@ from pathlib import Path
 from llava_eval.errors import RunError, UsageError
 from llava_eval.records import DataSet, Prediction
 from llava_eval.samples import read_samples
-from llava_eval.store import PREDICTIONS, RUN, read_json, read_predictions
+from llava_eval.store import PREDICTIONS, read_predictions, read_run
 from llava_eval.submissions.choice import (
     MMBENCH_SERVER,
     SEED_LEADERBOARD,
@@ -78,7 +78,7 @@ def submit_run(
         RunError: The run is of a draw, or the files cannot be written.
         PredictionsError: The server would refuse these answers.
     """
-    run = read_json(folder / RUN)
+    run = read_run(folder)
     task = load_task(run["identity"]["task"], tasks_dir)
     if task.name not in SUBMISSIONS:
         raise UsageError(f"{folder}: {task.name} takes no submissions; it is scored locally")

@@ -47,11 +47,12 @@ def _test_ids(data: DataSet) -> list[str]:
     """List the questions of test2015: the data's own if they are all of it, or LLaVA's list."""
     if len(data.samples) == TEST_QUESTIONS:
         return [sample.id for sample in data.samples]
-    found = official_folder(load_task("vqav2"), Path(data.source))
+    source = Path(data.source)
+    found = official_folder(load_task("vqav2"), source if source.is_dir() else source.parent)
     if found is None or not (found / TEST).exists():
         raise PredictionsError(
             f"{data.source}: the upload lists all {TEST_QUESTIONS:,} questions of test2015, and "
-            f"{TEST} is not there; run on LLaVA's folder or on the Hub's split test"
+            f"{TEST} is not there; run on LLaVA's folder, or on a parquet of the Hub's split test"
         )
     return [str(row.require("question_id", int)) for row in read_jsonl(found / TEST)]
 
