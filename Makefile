@@ -71,6 +71,14 @@ bench-scoring: install ## time the scoring of full-size benchmarks
 bench: install ## time the engine against plain generate and the floor, in under ten minutes
 	@OMP_NUM_THREADS=1 $(BIN)/python -m llava_eval.bench.engine --out results/bench $(ARGS)
 
+.PHONY: bench-gpu
+bench-gpu: install ## time the engine at LLaVA-1.5-7B's shape on one GPU; without one, a dry pass
+	@$(BIN)/python -m llava_eval.bench.gpu --out results/bench $(ARGS)
+
+.PHONY: bench-overhead
+bench-overhead: install ## time everything that is not the model, for 100,000 questions
+	@OMP_NUM_THREADS=1 $(BIN)/python -m llava_eval.bench.overhead --out results/bench $(ARGS)
+
 .PHONY: clean
 clean: ## remove the environment, caches and wheels
 	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -6,9 +6,10 @@ import pytest
 from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig
 
 from llava_eval.bench import engine as bench
+from llava_eval.bench import gpu, overhead
 from llava_eval.bench.floor import language_flops, necessary, vision_flops
 from llava_eval.bench.stages import ALL_STAGES
-from llava_eval.bench.workloads import WORKLOADS, invent_workload
+from llava_eval.bench.workloads import invent_workload
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,7 @@ def report(tmp_path_factory):
 
 @pytest.mark.slow
 def test_the_engine_answers_every_workload_as_generate_does(report):
-    assert list(report["workloads"]) == list(WORKLOADS)
+    assert list(report["workloads"]) == list(bench.IMAGES)
     assert all(found["identical"] for found in report["workloads"].values())
 
 
@@ -50,6 +51,26 @@ def test_workloads_have_the_shape_of_their_benchmark(name, images, questions, di
     assert len(requests) == questions
     assert len({(r.images[0].name, r.text) for r in requests}) == distinct
     assert len({r.images[0].read() for r in requests}) == images
+
+
+@pytest.mark.slow
+def test_without_a_gpu_the_benchmark_makes_a_dry_pass(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(gpu.torch.cuda, "is_available", lambda: False)
+    assert gpu.main(["--out", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert "No GPU: a dry pass" in printed
+    assert "| POPE | 8,910 | 500 |" in printed
+    report = json.loads((tmp_path / "gpu.json").read_text(encoding="utf-8"))
+    assert report["dry"]
+    assert report["benchmarks"]["POPE"]["seconds"] > 0
+
+
+@pytest.mark.slow
+def test_the_way_around_the_model_loses_no_row(tmp_path, capsys):
+    assert overhead.main(["--rows", "200", "400", "--out", str(tmp_path)]) == 0
+    assert "each row more takes" in capsys.readouterr().out
+    found = json.loads((tmp_path / "overhead.json").read_text(encoding="utf-8"))
+    assert [(one["rows"], one["failed"]) for one in found] == [(200, 0), (400, 0)]
 
 
 def llava_7b():

@@ -19,6 +19,7 @@ from llava_eval.engines.hf import HfEngine, left_pad
 from llava_eval.images import open_image
 from llava_eval.records import Request
 
+Clock = Callable[[], float]  # seconds
 Answers = dict[str, tuple[str, int, int]]  # id: text, new tokens, prompt tokens
 
 
@@ -90,46 +91,63 @@ def timed(answer: Callable[[], Answers]) -> Timing:
     return Timing(process_time() - cpu, perf_counter() - wall, peak_memory(), answers)
 
 
-def stages_of(engine: HfEngine, requests: Sequence[Request]) -> dict[str, float]:
-    """Run the engine once more and return the seconds of the processor for each stage.
+def stages_of(
+    engine: HfEngine,
+    requests: Sequence[Request],
+    clock: Clock = process_time,
+    inner_clock: Clock = thread_time,
+    beside: bool = False,
+) -> dict[str, float]:
+    """Run the engine once more and return the seconds of each stage.
 
     Pictures are decoded in other threads than the model runs in; what is neither (hashing,
     tokenising, grouping, masks) is the rest.
+
+    Args:
+        engine: Is watched from outside.
+        requests: To be answered.
+        clock: For the whole.
+        inner_clock: For each stage of the model, in its own thread.
+        beside: Whether pictures are decoded while `clock` counts something else.
     """
-    clock = StageClock(thread_time)
+    stages = StageClock(inner_clock)
 
     def noted(work: Callable[[Any], Any]) -> Callable[[Any], Any]:
         def run(argument: Any) -> Any:
             start = thread_time()
             result = work(argument)
-            clock.seconds[IMAGES] += thread_time() - start
+            stages.seconds[IMAGES] += thread_time() - start
             return result
 
         return run
 
-    start = process_time()
+    start = clock()
     with (
         patch.object(engine, "pixels", noted(engine.pixels)),
         patch("llava_eval.engines.hf.open_image", noted(open_image)),
-        clock.watch(engine.model),
+        stages.watch(engine.model),
     ):
         ours(engine, requests)
-    clock.seconds[REST] = process_time() - start - sum(clock.seconds.values())
-    return dict(clock.seconds)
+    pictures = stages.seconds[IMAGES] if beside else 0.0
+    stages.seconds[REST] = clock() - start + pictures - sum(stages.seconds.values())
+    return dict(stages.seconds)
 
 
-def matmul_rate(model: Any, tokens: Sequence[int], passes: int = 2) -> float:
+def matmul_rate(
+    model: Any, tokens: Sequence[int], clock: Clock = process_time, passes: int = 2
+) -> float:
     """Measure the language model's own matrix products, layer after layer.
 
     Args:
         model: A LLaVA.
         tokens: Rows of the products to try; the best counts.
+        clock: In seconds.
         passes: Through all layers, for each number of rows.
 
     Returns:
-        Operations per second of the processor.
+        Operations per second.
     """
-    return max(_rate(list(linear_weights(model)), rows, passes) for rows in tokens)
+    return max(_rate(list(linear_weights(model)), rows, clock, passes) for rows in tokens)
 
 
 def linear_weights(model: Any) -> Iterator[torch.Tensor]:
@@ -140,15 +158,15 @@ def linear_weights(model: Any) -> Iterator[torch.Tensor]:
 
 
 @torch.inference_mode()
-def _rate(weights: Sequence[torch.Tensor], rows: int, passes: int) -> float:
+def _rate(weights: Sequence[torch.Tensor], rows: int, clock: Clock, passes: int) -> float:
     inputs = {w.shape[1]: torch.randn(rows, w.shape[1]).to(w) for w in weights}
     seconds, operations = 0.0, 0
     for turn in range(passes + 1):
-        start = process_time()
+        start = clock()
         for weight in weights:
             torch.nn.functional.linear(inputs[weight.shape[1]], weight)
         if turn:  # the first is to warm up
-            seconds += process_time() - start
+            seconds += clock() - start
             operations += sum(2 * rows * weight.numel() for weight in weights)
     return operations / seconds
 

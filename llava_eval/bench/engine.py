@@ -14,7 +14,6 @@ import json
 import os
 import platform
 import sys
-import tempfile
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -32,11 +31,11 @@ from llava_eval.bench.contest import (
     timed,
     transformers_generate,
 )
-from llava_eval.bench.floor import STAGES, Floor, necessary
-from llava_eval.bench.models import SMALL, TINY, Shape, make_checkpoint
+from llava_eval.bench.floor import STAGES, Floor, floor_of
+from llava_eval.bench.models import SMALL, TINY, build_engine
 from llava_eval.bench.plot import plot_stages
 from llava_eval.bench.stages import ALL_STAGES
-from llava_eval.bench.workloads import WORKLOADS, Workload, invent_workload, prompt_texts
+from llava_eval.bench.workloads import Workload, invent_workload, prompt_texts
 from llava_eval.engines import EngineSettings
 from llava_eval.engines.hf import HfEngine
 from llava_eval.records import Json
@@ -51,28 +50,22 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m llava_eval.bench.engine", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("results/bench"), help="folder")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each contestant")
-    parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=list(WORKLOADS))
+    parser.add_argument("--workloads", nargs="+", choices=IMAGES, default=list(IMAGES))
     parser.add_argument("--quick", action="store_true", help="a tiny model, one turn: for tests")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     images = QUICK_IMAGES if options.quick else IMAGES
     workloads = [invent_workload(name, images[name]) for name in options.workloads]
     shape, rounds = (TINY, 1) if options.quick else (SMALL, options.rounds)
-    with tempfile.TemporaryDirectory() as folder:
-        engine = build_engine(Path(folder), shape, workloads)
-        report = run(engine, workloads, rounds)
+    settings = EngineSettings("random weights", device="cpu", dtype="float32")
+    engine = build_engine(shape, prompt_texts(workloads), settings)
+    report = run(engine, workloads, rounds)
     options.out.mkdir(parents=True, exist_ok=True)
     text = json.dumps(report, indent=2) + "\n"
     (options.out / "engine.json").write_text(text, encoding="utf-8")
     plot_stages(report, options.out / "engine.png")
     print(markdown(report))
     return 0 if all(found["identical"] for found in report["workloads"].values()) else 1
-
-
-def build_engine(folder: Path, shape: Shape, workloads: list[Workload]) -> HfEngine:
-    """Make a checkpoint with random weights and load it, float32, on the processor."""
-    make_checkpoint(folder, shape, prompt_texts(workloads))
-    return HfEngine.load(EngineSettings(str(folder), device="cpu", dtype="float32"))
 
 
 def run(engine: HfEngine, workloads: list[Workload], rounds: int) -> dict[str, Any]:
@@ -102,21 +95,9 @@ def measure(engine: HfEngine, workload: Workload, rounds: int) -> Json:
                 rates.append(matmul_rate(engine.model, RATE_ROWS))
             turns[name].append(timed(answer))
             print(f"{workload.name} {name}: {turns[name][-1].cpu:.2f} s", file=sys.stderr)
-    floor = floor_of(engine, workload, turns["batch1"][0])
+    floor = floor_of(engine, workload, turns["batch1"][0].answers)
     stages = stages_of(engine, workload.requests)
     return _compared(workload, turns, floor, rates) | {"stages": stages, "rates": rates}
-
-
-def floor_of(engine: HfEngine, workload: Workload, answered: Timing) -> Floor:
-    """Count what is necessary for a workload whose answers are known."""
-    groups: dict[bytes, dict[tuple[int, ...], int]] = {}
-    for request in workload.requests:
-        # Every answer is as long as the others of its workload, so the last may stand for all
-        # that ask the same.
-        ids = tuple(engine.encode(request).ids)
-        groups.setdefault(request.images[0].read(), {})[ids] = answered.answers[request.id][1]
-    asked = [[(list(ids), new) for ids, new in group.items()] for group in groups.values()]
-    return necessary(engine.model.config, asked)
 
 
 def _compared(

@@ -20,10 +20,13 @@ is the work of moving data; key-value heads may be fewer than heads.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
+
+from llava_eval.bench.workloads import Workload
+from llava_eval.engines.hf import HfEngine
 
 STAGES = ("vision", "prefix", "questions", "decode")
 
@@ -46,6 +49,24 @@ class Floor:
     def total(self) -> int:
         """Operations of all stages."""
         return self.vision + self.prefix + self.questions + self.decode
+
+
+def floor_of(
+    engine: HfEngine, workload: Workload, answers: Mapping[str, tuple[str, int, int]]
+) -> Floor:
+    """Count what is necessary for a workload.
+
+    Args:
+        engine: Its model, and how it makes tokens of a request.
+        workload: What is asked.
+        answers: For each id the text, and the numbers of tokens of answer and prompt.
+    """
+    groups: dict[bytes, dict[tuple[int, ...], int]] = {}
+    for request in workload.requests:
+        ids = tuple(engine.encode(request).ids)
+        groups.setdefault(request.images[0].read(), {})[ids] = answers[request.id][1]
+    asked = [[(list(ids), new) for ids, new in group.items()] for group in groups.values()]
+    return necessary(engine.model.config, asked)
 
 
 def necessary(config: Any, groups: Iterable[Sequence[tuple[list[int], int]]]) -> Floor:

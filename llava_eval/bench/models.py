@@ -1,4 +1,4 @@
-"""LLaVA checkpoints with random weights, made on the spot: the cost is real, the answers noise."""
+"""LLaVA models with random weights, built in memory: the cost is real, the answers are noise."""
 
 from __future__ import annotations
 
@@ -8,17 +8,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import transformers
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import (
+    AutoModelForImageTextToText,
     CLIPImageProcessorPil,
     CLIPVisionConfig,
+    GenerationConfig,
     LlamaConfig,
     LlavaConfig,
-    LlavaForConditionalGeneration,
     LlavaProcessor,
     PreTrainedTokenizerFast,
 )
+
+from llava_eval.checkpoint import Checkpoint
+from llava_eval.engines import EngineSettings
+from llava_eval.engines.hf import HfEngine
+from llava_eval.engines.loading import DTYPES, Loaded
+from llava_eval.families import FAMILIES
 
 IMAGE_SIZE, PATCH = 336, 14  # CLIP ViT-L/14 at 336 pixels: 24 x 24 = 576 image tokens
 NAMES = {"unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>"}
@@ -82,34 +88,37 @@ def llava_config(shape: Shape, image_token: int, pad_token: int, vocabulary: int
     )
 
 
-def make_checkpoint(folder: Path, shape: Shape, texts: Iterable[str], seed: int = 0) -> Path:
-    """Save a model with random weights and its processor.
+def build_engine(
+    shape: Shape, texts: Iterable[str], settings: EngineSettings, seed: int = 0
+) -> HfEngine:
+    """Build a model with random weights on its device, and the engine around it.
 
     Args:
-        folder: Where to; must exist.
         shape: Of the model.
         texts: What the tokenizer is trained on: the prompts that it will meet.
-        seed: The same seed gives the same weights.
-
-    Returns:
-        The folder.
+        settings: Of the engine; device, dtype and attention must not be "auto".
+        seed: The same seed gives the same weights on the same kind of device.
     """
     tokenizer = llama_like_tokenizer(texts)
     image = tokenizer.convert_tokens_to_ids("<image>")
     config = llava_config(shape, image, tokenizer.pad_token_id, len(tokenizer))
-    transformers.utils.logging.disable_progress_bar()
     torch.manual_seed(seed)
-    model = LlavaForConditionalGeneration(config)
+    with torch.device(settings.device):
+        model = AutoModelForImageTextToText.from_config(
+            config, dtype=DTYPES[settings.dtype], attn_implementation=settings.attention
+        ).eval()
     # No answer holds bytes or specials, which have no text of their own: equal texts of an equal
     # number of tokens are then equal tokens.
     textless = tokenizer.convert_tokens_to_ids([*SPECIAL, *BYTES, "<image>", "<pad>"])
     with torch.no_grad():
         model.lm_head.weight[textless] = 0
-    model.generation_config.eos_token_id = 2
-    model.generation_config.pad_token_id = tokenizer.pad_token_id
-    model.save_pretrained(folder)
-    make_processor(tokenizer).save_pretrained(folder)
-    return folder
+    model.generation_config = GenerationConfig(
+        do_sample=False, num_beams=1, eos_token_id=[2], pad_token_id=tokenizer.pad_token_id
+    )
+    checkpoint = Checkpoint("random weights", Path(), "", "", {})
+    family, processor = FAMILIES["llava-1.5"], make_processor(tokenizer)
+    loaded = Loaded(checkpoint, family, processor, model, [2], tokenizer.pad_token_id)
+    return HfEngine(loaded, settings)
 
 
 def make_processor(tokenizer: PreTrainedTokenizerFast) -> LlavaProcessor:

@@ -188,4 +188,5 @@ WORKLOADS: dict[str, _Kind] = {
     "vqav2": _Kind(partial(_differing, draw=_casual, counts=(5, 6)), SHORT, 3),
     "mme": _Kind(_mme, SHORT, 2),
     "single": _Kind(partial(_differing, draw=_casual, counts=(1,)), VIZWIZ, 3),
+    "long": _Kind(partial(_differing, draw=_casual, counts=(1,)), "\nDescribe it.", 150),
 }
