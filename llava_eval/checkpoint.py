@@ -63,6 +63,9 @@ def find_checkpoint(
             f"{folder}: model_type is {config.get('model_type')!r}, must be 'llava': checkpoints "
             "of LlavaForConditionalGeneration, such as llava-hf/llava-1.5-7b-hf"
         )
+    for part in ("text_config", "vision_config"):
+        if not isinstance(config.get(part), dict):  # transformers would build a 7B model for it
+            raise ModelError(f"{folder / 'config.json'}: no {part}; is the file complete?")
     if not trust_remote_code:
         _refuse_remote_code(folder)
     weights = _weight_files(folder, allow_pickle)

@@ -162,6 +162,11 @@ def set_vision(folder, **values):
     change(folder, "config.json", vision_config=config["vision_config"] | values)
 
 
+def set_processor(folder, **values):
+    processor = json.loads((folder / "processor_config.json").read_text())["image_processor"]
+    change(folder, "processor_config.json", image_processor=processor | values)
+
+
 def drop_a_weight(folder):
     weights = load_file(folder / "model.safetensors")
     weights.pop(sorted(weights)[0])
@@ -195,6 +200,11 @@ REFUSALS = [
     (lambda f: change(f, "config.json", image_seq_length=17), "image_seq_length: 17 against 16"),
     (lambda f: change(f, "config.json", image_token_index=5), "image token"),
     (lambda f: set_vision(f, image_size=70), "image height: 56 against 70"),
+    (lambda f: set_processor(f, size={"shortest_edge": 80}), "size before the crop: 80 against 56"),
+    (lambda f: set_processor(f, do_resize=False), "resizing: False against True"),
+    (lambda f: set_processor(f, do_normalize=False), "normalising: False against True"),
+    (lambda f: change(f, "config.json", vision_feature_layer=-9), "vision layer: False"),
+    (lambda f: change(f, "config.json", text_config=None), "no text_config; is the file"),
     (lambda f: change(f, "config.json", model_type="llama"), "model_type is 'llama', must be"),
     (lambda f: change(f, "config.json", auto_map={"a": "b"}), "say --trust-remote-code"),
     (lambda f: (f / "config.json").unlink(), r"config\.json: cannot be read"),
@@ -231,6 +241,8 @@ def test_pickled_weights_load_when_they_are_asked_for(tiny, tmp_path, engine):
         ({"dtype": "float23"}, "did you mean 'float32'"),
         ({"device": "gpu"}, "--device gpu"),
         ({"device": "cuda:99"}, "--device cuda:99"),
+        ({"device": "meta"}, "--device meta: not known; give auto"),
+        ({"memory": -1.0}, "--memory -1.0: must be more than 0 GiB"),
         ({"family": "llava-15"}, "did you mean 'llava-1.5'"),
     ],
 )
@@ -258,3 +270,24 @@ def test_half_precision_is_part_of_the_identity(tiny):
     half = load_engine(EngineSettings(str(tiny), dtype="bfloat16"))
     assert half.identity()["dtype"] == "bfloat16"
     assert not any(p.failed for p in answer(half, requests(3)).values())
+
+
+def test_an_attention_that_is_not_installed_is_one_line(tiny):
+    with pytest.raises(ModelError, match=r"cannot be loaded: FlashAttention2"):
+        load_engine(EngineSettings(str(tiny), attention="flash_attention_2"))
+
+
+def test_an_image_that_pillow_stumbles_over_fails_alone(engine):
+    def stumble():
+        raise TypeError("'bytes' object cannot be interpreted as an integer")
+
+    asked = requests(4)
+    asked[1] = Request("1", "What?", (ImageRef("odd.tif", stumble),), 12)
+    assert [p.id for p in answer(engine, asked).values() if p.failed] == ["1"]
+
+
+def test_an_image_whose_square_would_fill_the_memory_is_not_opened(engine):
+    buffer = io.BytesIO()
+    Image.new("L", (1, 60_000)).save(buffer, "PNG")
+    asked = [Request("1", "What?", (ImageRef("long.png", buffer.getvalue),), 12)]
+    assert "1 x 60000 pixels, padded to a square" in answer(engine, asked)["1"].error

@@ -177,11 +177,11 @@ class HfEngine:
             digests = readers.map(_image_digest, requests)
             for request, digest in zip(requests, digests, strict=True):
                 try:
-                    if isinstance(digest, LlavaEvalError):
+                    if isinstance(digest, Exception):
                         raise digest
                     ids = self._tokens(request)
-                except LlavaEvalError as error:
-                    failed.append(Prediction(request.id, "", "error", str(error)))
+                except Exception as error:  # noqa: BLE001 (the guard: it fails this one alone)
+                    failed.append(_failed(request, error))
                     continue
                 work = works.setdefault(digest, Work(next(iter(request.images), None)))
                 key = (*ids, request.max_new_tokens)
@@ -206,34 +206,33 @@ class HfEngine:
         columns: int = len(prefix) + self.image_length + questions + answers
         return columns
 
-    def _pixels_of(self, works: Sequence[Work]) -> list[torch.Tensor | LlavaEvalError | None]:
+    def _pixels_of(self, works: Sequence[Work]) -> list[torch.Tensor | Exception | None]:
         """Decode the images of a batch; in place of one that cannot be read stands its error."""
-        found: list[torch.Tensor | LlavaEvalError | None] = []
+        found: list[torch.Tensor | Exception | None] = []
         for work in works:
             try:
                 found.append(self.pixels(open_image(work.image)) if work.image else None)
-            except LlavaEvalError as error:
+            except Exception as error:  # noqa: BLE001 (the guard: it fails this image alone)
                 found.append(error)
         return found
 
     def _answer(self, works: Sequence[Work], pixels: Sequence[Any]) -> list[Prediction]:
         failed = [
-            Prediction(request.id, "", "error", str(error))
+            _failed(request, error)
             for work, error in zip(works, pixels, strict=True)
-            if isinstance(error, LlavaEvalError)
+            if isinstance(error, Exception)
             for request in work.requests
         ]
         whole = [
             (work, values)
             for work, values in zip(works, pixels, strict=True)
-            if not isinstance(values, LlavaEvalError)
+            if not isinstance(values, Exception)
         ]
         try:
             return failed + (self._answer_groups(whole) if whole else [])
         except Exception as error:  # noqa: BLE001 (the guard: whatever went wrong is recorded)
-            reason = f"{type(error).__name__}: {error}"
             rest = [request for work, _ in whole for request in work.requests]
-            return failed + [Prediction(r.id, "", "error", reason) for r in rest]
+            return failed + [_failed(request, error) for request in rest]
 
     def _answer_groups(self, whole: Sequence[tuple[Work, Any]]) -> list[Prediction]:
         groups, asked = [], []
@@ -273,13 +272,12 @@ class HfEngine:
         for request in batch:
             try:
                 encoded.append(self.encode(request))
-            except LlavaEvalError as error:
-                failed.append(Prediction(request.id, "", "error", str(error)))
+            except Exception as error:  # noqa: BLE001 (the guard: it fails this request alone)
+                failed.append(_failed(request, error))
         try:
             return failed + (self._generate(encoded) if encoded else [])
         except Exception as error:  # noqa: BLE001 (the guard: whatever went wrong is recorded)
-            reason = f"{type(error).__name__}: {error}"
-            return failed + [Prediction(e.request.id, "", "error", reason) for e in encoded]
+            return failed + [_failed(item.request, error) for item in encoded]
 
     def _generate(self, encoded: Sequence[Encoded]) -> list[Prediction]:
         ids, mask = left_pad([item.ids for item in encoded], self.pad)
@@ -365,13 +363,19 @@ class HfEngine:
         return Prediction(request.id, text, finish, "", prompt_tokens, len(new))
 
 
-def _image_digest(request: Request) -> str | LlavaEvalError:
+def _failed(request: Request, error: Exception) -> Prediction:
+    """Record why a request has no answer."""
+    reason = str(error) if isinstance(error, LlavaEvalError) else f"{type(error).__name__}: {error}"
+    return Prediction(request.id, "", "error", reason)
+
+
+def _image_digest(request: Request) -> str | Exception:
     """Name a picture by its content: the same one often has several names and rows."""
     if not request.images:
         return ""
     try:
         return hashlib.sha256(request.images[0].read()).hexdigest()
-    except LlavaEvalError as error:
+    except Exception as error:  # noqa: BLE001 (the guard: it fails this image's questions alone)
         return error
 
 

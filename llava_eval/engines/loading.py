@@ -12,12 +12,21 @@ from transformers import AutoConfig, AutoProcessor, GenerationConfig, LlavaForCo
 
 from llava_eval.checkpoint import Checkpoint, find_checkpoint
 from llava_eval.engines import EngineSettings
-from llava_eval.errors import ModelError, UsageError, nearest
+from llava_eval.errors import ModelError, UsageError, first_line, nearest
 from llava_eval.families import FAMILIES, Family
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 # What transformers raises for a checkpoint that is broken in one way or another.
-LOADING_ERRORS = (OSError, ValueError, KeyError, RuntimeError, TypeError, SafetensorError)
+LOADING_ERRORS = (
+    AttributeError,
+    ImportError,
+    KeyError,
+    OSError,
+    RuntimeError,
+    SafetensorError,
+    TypeError,
+    ValueError,
+)
 
 
 @dataclass(frozen=True)
@@ -59,8 +68,7 @@ def load(settings: EngineSettings) -> Loaded:
         _check_agreement(checkpoint, config, processor)
         model = _load_model(checkpoint, config, settings)
     except LOADING_ERRORS as error:
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise ModelError(f"{checkpoint.folder}: cannot be loaded: {reason}") from error
+        raise ModelError(f"{checkpoint.folder}: cannot be loaded: {first_line(error)}") from error
     eos = _eos_ids(model)
     pad = _first(model.generation_config.pad_token_id, processor.tokenizer.pad_token_id, 0)
     # A checkpoint's own generation settings (temperature, penalties) must not leak in.
@@ -75,7 +83,7 @@ def _family(checkpoint: Checkpoint, name: str | None) -> Family:
         if name not in FAMILIES:
             raise UsageError(f"--family {name}: not known; {nearest(name, FAMILIES)}")
         return FAMILIES[name]
-    text_model = checkpoint.config.get("text_config", {}).get("model_type", "llama")
+    text_model = checkpoint.config["text_config"].get("model_type", "llama")
     for family in FAMILIES.values():
         if text_model in family.text_model_types:
             return family
@@ -101,12 +109,18 @@ def _check_agreement(checkpoint: Checkpoint, config: Any, processor: Any) -> Non
     vision = config.vision_config
     strategy = config.vision_feature_select_strategy
     patches = (vision.image_size // vision.patch_size) ** 2
-    crop = processor.image_processor.crop_size
+    images, layers = processor.image_processor, vision.num_hidden_layers
+    crop = images.crop_size
     for what, ours, models in (
         ("patch size", processor.patch_size, vision.patch_size),
         ("feature strategy", processor.vision_feature_select_strategy, strategy),
         ("image height", crop["height"], vision.image_size),
         ("image width", crop["width"], vision.image_size),
+        ("size before the crop", _shortest_edge(images.size), vision.image_size),
+        ("resizing", images.do_resize, True),
+        ("rescaling", images.do_rescale, True),
+        ("normalising", images.do_normalize, True),
+        ("vision layer", -layers <= config.vision_feature_layer <= layers, True),
         (
             "number of image tokens",
             patches + processor.num_additional_image_tokens - (strategy == "default"),
@@ -120,6 +134,14 @@ def _check_agreement(checkpoint: Checkpoint, config: Any, processor: Any) -> Non
                 f"{checkpoint.folder}: processor and model disagree on the {what}: "
                 f"{ours!r} against {models!r}; mend processor_config.json or config.json"
             )
+
+
+def _shortest_edge(size: Any) -> int | None:
+    """Read a size in either of its forms; None if it does not fix the shortest edge."""
+    if size.get("shortest_edge") is not None:
+        return int(size["shortest_edge"])
+    sides = {size.get("height"), size.get("width")}
+    return sides.pop() if len(sides) == 1 else None
 
 
 def _load_model(checkpoint: Checkpoint, config: Any, settings: EngineSettings) -> Any:
@@ -148,13 +170,14 @@ def _device(name: str) -> torch.device:
             if getattr(torch, kind).is_available():
                 return torch.device(kind)
         return torch.device("cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise UsageError(f"--device {name}: {str(error).splitlines()[0]}") from error
-    if device.type != "cpu" and not getattr(torch, device.type).is_available():
+    kind, _, number = name.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or not (number or "0").isdecimal():
+        raise UsageError(f"--device {name}: not known; give auto, cpu, cuda, cuda:1 or mps")
+    if kind != "cpu" and not getattr(torch, kind).is_available():
         raise UsageError(f"--device {name}: not available here; use cpu or auto")
-    return device
+    if kind == "cuda" and int(number or "0") >= torch.cuda.device_count():
+        raise UsageError(f"--device {name}: there are {torch.cuda.device_count()} GPUs here")
+    return torch.device(name)
 
 
 def _dtype(name: str, device: torch.device, config: Any) -> torch.dtype:
