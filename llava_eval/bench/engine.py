@@ -199,8 +199,9 @@ def _stage_row(name: str, found: Json) -> str:
     cells = []
     for stage in ALL_STAGES:
         seconds = stages.get(stage, 0.0)
-        needed = floor.get(stage, 0) / rate
-        cells.append(f"{seconds / whole:.1%}" + (f" ({seconds / needed:.2f})" if needed else ""))
+        needed = floor[stage] / rate if stage in STAGES else 0.0
+        times = f" ({seconds / needed:.2f})" if needed and seconds else ""
+        cells.append(f"{seconds / whole:.1%}{times}")
     return f"| {name} | {' | '.join(cells)} |"
 
 
