@@ -56,7 +56,7 @@ mini: install ## rebuild the mini splits under tasks/mini
 	@$(BIN)/python -m llava_eval.demo.mini --out tasks/mini
 
 .PHONY: train-demo
-train-demo: install ## train the demo checkpoint again, into build/demo (about 45 minutes of one core)
+train-demo: install ## train the demo checkpoint again, into build/demo (about 50 minutes of one core)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m llava_eval.demo.train --out build/demo
 
 .PHONY: docs

@@ -221,8 +221,8 @@ class Batch:
         )
         before = self.owners.shape[1]
         self.owners = torch.cat([self.owners, owners], dim=1)
-        # A batch of equal prefixes needs no mask: plain causal attention is faster.
-        plain = before == 0 and bool((owners == PREFIX).all())
+        # Prefixes need no mask: what pads them stands behind, and plain causal attention is faster.
+        plain = before == 0
         output = self.model.model(
             input_ids=ids,
             pixel_values=None if pixels is None else pixels.to(self.device, self.model.dtype),
