@@ -57,7 +57,7 @@ def _checkpoint(folder, names):
 
 
 def make(target, cwd):
-    command = ["make", "--dry-run", target]
+    command = ["make", "--no-print-directory", "--dry-run", target]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=True).stdout
 
 
@@ -80,7 +80,9 @@ def test_a_whole_installation_is_left_alone(checkout):
 
 
 def test_every_target_is_listed_by_help(checkout):
-    shown = subprocess.run(["make", "help"], cwd=checkout, capture_output=True, text=True)
+    shown = subprocess.run(
+        ["make", "--no-print-directory", "help"], cwd=checkout, capture_output=True, text=True
+    )
     targets = [
         line.removeprefix(".PHONY: ").strip()
         for line in (checkout / "Makefile").read_text().splitlines()
