@@ -36,7 +36,8 @@ def summarize_pope(scores: Sequence[Score]) -> Summary:
     Source: haotian-liu/LLaVA, `llava/eval/eval_pope.py`; the paper's single number is the mean
     of the three F1.
     Departs: A figure whose denominator is zero is None; the script stops with an exception.
-    The script joins labels to answers by line position, this by id.
+    The script joins labels to answers by line position, this by id. A category none of whose
+    rows has an answer has no part in the mean; its rows are counted as missing or failed.
     """
     categories = sorted({score.sample.groups["category"] for score in scores})
     cells = [
