@@ -134,16 +134,21 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A metric with its 95 % interval, in the unit that the paper prints.
+    """A metric with its standard error and 95 % interval, in the unit that the paper prints.
 
-    `value`, `low` and `high` are None where the metric is undefined, such as the precision
-    of a model that never says yes.
+    Attributes:
+        value: None where the metric is undefined, such as the precision of a model that never
+            says yes.
+        low, high: The 95 % interval; None where there is none to be had, as from one image.
+        n: Number of samples that the metric rests on.
+        error: Standard error; None where there is no interval.
     """
 
     value: float | None
     low: float | None
     high: float | None
     n: int
+    error: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,8 +48,9 @@ def mean_estimate(
     if len(sums) == 1:
         return Estimate(scale * mean, None, None, len(numbers))
     variance = len(sums) / (len(sums) - 1) * float(sums @ sums) / len(numbers) ** 2
-    half = 1.959963984540054 * variance**0.5
-    return Estimate(scale * mean, scale * (mean - half), scale * (mean + half), len(numbers))
+    error = variance**0.5
+    low, high = mean - 1.959963984540054 * error, mean + 1.959963984540054 * error
+    return Estimate(scale * mean, scale * low, scale * high, len(numbers), scale * error)
 
 
 def cluster_numbers(clusters: Sequence[str]) -> Numbers:
@@ -79,11 +80,15 @@ def cluster_totals(clusters: Sequence[str], cells: Sequence[int], n_cells: int) 
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """Figures of any shape with the bounds of their 95 % intervals, all of the same shape."""
+    """Figures of any shape with the bounds of their 95 % intervals, all of the same shape.
+
+    `error` is the standard error: the standard deviation of the draws.
+    """
 
     point: Array
     low: Array
     high: Array
+    error: Array
 
     def estimate(self, place: tuple[int, ...], n: int) -> Estimate:
         """Return one figure, which rests on `n` samples; what is undefined in it is None."""
@@ -91,9 +96,10 @@ class Bootstrap:
             return Estimate(None, None, None, n)
         if np.isnan(self.low[place]):
             return Estimate(float(self.point[place]), None, None, n)
-        return Estimate(
-            float(self.point[place]), float(self.low[place]), float(self.high[place]), n
+        value, low, high, error = (
+            float(part[place]) for part in (self.point, self.low, self.high, self.error)
         )
+        return Estimate(value, low, high, n, error)
 
 
 def bootstrap(
@@ -132,9 +138,10 @@ def bootstrap(
     # Few images and many tasks: each draw may miss one. Any number there keeps numpy quiet.
     # A single cluster is the same in every draw: what it says of others is not known.
     never = np.isnan(drawn).all(axis=0) | (n_clusters == 1)
-    bounds = np.nanpercentile(np.where(never, 0.0, drawn), [2.5, 97.5], axis=0)
+    known = np.where(never, 0.0, drawn)
+    bounds = np.nanpercentile(known, [2.5, 97.5], axis=0)
     low, high = np.where(never, np.nan, bounds)
-    return Bootstrap(point, low, high)
+    return Bootstrap(point, low, high, np.where(never, np.nan, np.nanstd(known, axis=0)))
 
 
 def _draws(rng: np.random.Generator, stratum: NDArray[np.intp], count: int) -> Array:

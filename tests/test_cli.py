@@ -28,7 +28,7 @@ def test_score_writes_the_contract(tmp_path, scored, capsys):
         "failed": 0,
         "missing": 2,
     }
-    assert set(result["metrics"]["f1"]) == {"value", "low", "high", "n"}
+    assert set(result["metrics"]["f1"]) == {"value", "error", "low", "high", "n"}
     assert set(result["groups"]) == {"adversarial", "popular", "random"}
     assert set(result["groups"]["random"]) == set(result["metrics"])
     assert "12 samples: 0 unparsed, 0 failed, 2 missing" in capsys.readouterr().out

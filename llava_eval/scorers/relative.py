@@ -153,7 +153,7 @@ def _estimate(table: Bootstrap, place: tuple[int, int], scores: Sequence[Score])
     figure = table.estimate(place, len(scores))
     if len({score.sample.cluster or score.id for score in scores}) < 2:
         # Every draw of a single image is that image: its interval would be of no width.
-        return dataclasses.replace(figure, low=None, high=None)
+        return dataclasses.replace(figure, low=None, high=None, error=None)
     return figure
 
 
