@@ -171,7 +171,13 @@ class Result:
         task: Name of the task.
         primary: Name of the metric that stands in the table.
         unit: "percent" or "points".
-        protocol: Digest of the card and scorer.
+        protocol: Digest of prompt, token limit, scorer and primary metric.
+        prompt: Lines and question rule of the card, so that a difference can be named.
+        max_new_tokens: Limit of generation.
+        scorer: Name of the scorer.
+        scorer_version: Rises when one of its golden rows changes.
+        dialect: Whose rule: "llava" is the paper's own.
+        judge: Who graded the answers; empty without a judge.
         data: Digest of the rows.
         source: Where the rows came from.
         version: Which version of the benchmark they are.
@@ -191,6 +197,12 @@ class Result:
     primary: str
     unit: str
     protocol: str
+    prompt: dict[str, Any]
+    max_new_tokens: int
+    scorer: str
+    scorer_version: int
+    dialect: str
+    judge: str
     data: str
     source: str
     version: str

@@ -155,7 +155,8 @@ def _describe(task: Task, data: DataSet, engine: Engine) -> tuple[Json, Json]:
     identity = {
         "task": task.name,
         "protocol": task.protocol,
-        "prompt": task.asked,
+        "prompt": dataclasses.asdict(task.prompt),
+        "max_new_tokens": task.max_new_tokens,
         "data": data.digest,
         "source": data.source,
     }

@@ -12,6 +12,7 @@ from llava_eval.scorers.base import score_sample
 from llava_eval.task import Task
 
 ANSWERED = ("scored", "unparsed")
+DIALECT = "llava"  # the paper's own rules
 
 
 def score_predictions(
@@ -78,9 +79,11 @@ def _result(task: Task, data: DataSet, scores: list[Score], summary: Summary) ->
     statuses = [score.status for score in scores]
     return Result(
         task=task.name,
-        primary=task.primary,
+        **task.protocol_fields,
         unit=task.unit,
         protocol=task.protocol,
+        dialect=DIALECT,
+        judge="",
         data=data.digest,
         source=data.source,
         version=data.version,
