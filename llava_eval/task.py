@@ -12,6 +12,7 @@ import typing
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from llava_eval.adapters import ADAPTERS
 from llava_eval.digests import digest_of

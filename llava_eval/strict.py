@@ -1,0 +1,101 @@
+"""YAML to records, strictly: an unknown, missing or doubled key or a wrong type is an error."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from llava_eval.errors import CardError, nearest
+
+
+def load_record(kind: type, path: Path) -> Any:
+    """Load a YAML file as a data class.
+
+    Args:
+        kind: A data class whose fields are data classes, list[X], dict[K, V], X | None, or plain.
+        path: Of a file whose keys are the fields of `kind`.
+
+    Raises:
+        CardError: The file cannot be read, is no YAML, or a key of it is unknown, missing,
+            given twice or of the wrong type.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CardError(f"{path}: cannot be read: {error}") from error
+    try:
+        content = yaml.load(text, Loader=_UniqueKeys)  # noqa: S506 (safe)
+    except (yaml.YAMLError, ValueError) as error:
+        raise CardError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    return _build(kind, content, str(path))
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """A safe loader for which a key given twice is an error, not the last one's win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for place, key in enumerate(keys):
+            if key in keys[:place]:
+                raise yaml.YAMLError(f"key {key!r} is given twice")
+        return super().construct_mapping(node, deep)
+
+
+def _build(kind: Any, value: Any, where: str) -> Any:
+    """Turn parsed YAML into `kind`: a data class, list[X], dict[K, V] or a plain type."""
+    if dataclasses.is_dataclass(kind):
+        return _build_record(typing.cast(type, kind), value, where)
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is types.UnionType:  # "X | None": a section that may be left out
+        return _build(arguments[0], value, where)
+    if origin is list:
+        items = _expect(list, value, where)
+        return [_build(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(items)]
+    if origin is dict:
+        pairs = _expect(dict, value, where).items()
+        return {
+            _build(arguments[0], key, f"{where}: key {key!r}"): _build(
+                arguments[1], item, f"{where}: {key}"
+            )
+            for key, item in pairs
+        }
+    return _expect(kind, value, where)
+
+
+def _build_record(kind: type, value: Any, where: str) -> Any:
+    content = _expect(dict, value, where)
+    known = {item.name: item for item in dataclasses.fields(kind) if item.init}
+    for key in content:
+        if key not in known:
+            raise CardError(f"{where}: unknown key {key!r}; {nearest(str(key), known)}")
+    types_of = typing.get_type_hints(kind)
+    return kind(**dict(_values(known, content, types_of, where)))
+
+
+def _values(
+    known: Mapping[str, dataclasses.Field[Any]],
+    content: dict[Any, Any],
+    types_of: dict[str, Any],
+    where: str,
+) -> Iterator[tuple[str, Any]]:
+    for name, item in known.items():
+        if name in content:
+            yield name, _build(types_of[name], content[name], f"{where}: {name}")
+        elif item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
+            raise CardError(f"{where}: key {name!r} is missing; add it")
+
+
+def _expect(kind: Any, value: Any, where: str) -> Any:
+    """Return `value` if it is of exactly this type: True is no number here."""
+    if type(value) is not kind:
+        wanted = kind.__name__ if isinstance(kind, type) else str(kind)
+        got = "nothing" if isinstance(value, types.NoneType) else type(value).__name__
+        advice = "; quote it" if wanted == "str" and value is not None else ""
+        raise CardError(f"{where}: {value!r} is {got}, must be {wanted}{advice}")
+    return value
