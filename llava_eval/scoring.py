@@ -39,24 +39,44 @@ def score_predictions(
             there are grades for a benchmark that has no judge.
     """
     scorer = SCORERS[task.scorer]
+    scores = score_samples(task, data, predictions, grades)
+    usable = usable_scores(task, scores)
+    if usable:
+        return scores, _result(task, data, scores, scorer.summarize(usable))
+    if any(score.status in (*ANSWERED, "ungraded") for score in scores):
+        undefined = {name: Estimate(None, None, None, 0) for name in scorer.metrics}
+        return scores, _result(task, data, scores, Summary(undefined, {}))
+    raise PredictionsError(f"{task.name}: none of {len(scores):,} rows has an answer to score")
+
+
+def score_samples(
+    task: Task,
+    data: DataSet,
+    predictions: Mapping[str, Prediction],
+    grades: Grades | None = None,
+) -> list[Score]:
+    """Score every row, in the order of the data, without a summary.
+
+    Raises:
+        PredictionsError: As `score_predictions`, but for rows without any answer.
+    """
+    scorer = SCORERS[task.scorer]
     grades = grades or {}
     if grades and not isinstance(scorer, JudgedScorer):
         raise PredictionsError(f"{task.name}: no judge scores this benchmark; leave grades out")
     _check_known(data, predictions, "predictions")
     _check_known(data, grades, "grades")
-    scores = [
+    return [
         score_sample(scorer, s, predictions.get(s.id), grades.get(s.id, ())) for s in data.samples
     ]
-    answered = [score for score in scores if score.status in ANSWERED]
-    usable = answered
+
+
+def usable_scores(task: Task, scores: Sequence[Score]) -> list[Score]:
+    """Return the scores that a summary is made of: answered, in whole circles where they count."""
+    scorer = SCORERS[task.scorer]
     if isinstance(scorer, Scorer) and scorer.whole_clusters:
-        usable = _in_whole_clusters(scores)
-    if usable:
-        return scores, _result(task, data, scores, scorer.summarize(usable))
-    if answered or any(score.status == "ungraded" for score in scores):
-        undefined = {name: Estimate(None, None, None, 0) for name in scorer.metrics}
-        return scores, _result(task, data, scores, Summary(undefined, {}))
-    raise PredictionsError(f"{task.name}: none of {len(scores):,} rows has an answer to score")
+        return _in_whole_clusters(scores)
+    return [score for score in scores if score.status in ANSWERED]
 
 
 def _in_whole_clusters(scores: Sequence[Score]) -> list[Score]:

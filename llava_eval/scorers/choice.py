@@ -67,11 +67,12 @@ def summarize_scienceqa(scores: Sequence[Score]) -> Summary:
 
 
 def _scienceqa_figures(scores: Sequence[Score]) -> dict[str, Estimate]:
-    with_image = [s for s in scores if _modality(s.sample) == "image"]
+    with_image = [s for s in scores if modality(s.sample) == "image"]
     return {"image_accuracy": _mean(with_image), "accuracy": _mean(scores)}
 
 
-def _modality(sample: Sample) -> str:
+def modality(sample: Sample) -> str:
+    """Return "image" or "text": the row's own group, or whether it has an image."""
     return sample.groups.get("modality") or ("image" if sample.images else "text")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -103,6 +103,30 @@ def _rated_table(scores: Sequence[Score]) -> Bootstrap:
         totals[cluster, place] += _rated_cells(score, n_runs)
     shape = totals.shape[1:]
     return bootstrap(totals.reshape(len(totals), -1), partial(_ratios, shape=shape))
+
+
+def rated_sums(
+    scores: Sequence[Score], clusters: Sequence[int], n_clusters: int
+) -> tuple[Array, Callable[[Array], Array]]:
+    """Return the sums that the figures over all questions are made of.
+
+    Args:
+        scores: In any order.
+        clusters: Number of each score's cluster.
+        n_clusters: How many there are.
+
+    Returns:
+        Shape (clusters, (1 + runs) x 3), and what turns their sums into the four figures.
+    """
+    n_runs = max(len(_runs(score)) for score in scores)
+    totals = np.zeros((n_clusters, n_runs + 1, 3))
+    for cluster, score in zip(clusters, scores, strict=True):
+        totals[cluster] += _rated_cells(score, n_runs)
+
+    def figures(sums: Array) -> Array:
+        return _ratios(sums, (1, n_runs + 1, 3))[..., -1, :]
+
+    return totals.reshape(n_clusters, -1), figures
 
 
 def _rated_cells(score: Score, n_runs: int) -> Array:

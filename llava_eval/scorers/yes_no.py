@@ -39,16 +39,11 @@ def summarize_pope(scores: Sequence[Score]) -> Summary:
     The script joins labels to answers by line position, this by id. A category none of whose
     rows has an answer has no part in the mean; its rows are counted as missing or failed.
     """
-    categories = sorted({score.sample.groups["category"] for score in scores})
-    cells = [
-        categories.index(score.sample.groups["category"]) * len(OUTCOMES)
-        + OUTCOMES.index(_outcome(score))
-        for score in scores
-    ]
+    categories, cells = pope_cells(scores)
     totals = cluster_totals(
         [score.sample.cluster for score in scores], cells, len(categories) * len(OUTCOMES)
     )
-    table = bootstrap(totals, _figures)
+    table = bootstrap(totals, pope_figures)
     counts = totals.sum(axis=0).reshape(len(categories), len(OUTCOMES)).sum(axis=1)
     rows = [
         {name: table.estimate((place, i), int(n)) for i, name in enumerate(METRICS)}
@@ -57,12 +52,22 @@ def summarize_pope(scores: Sequence[Score]) -> Summary:
     return Summary(rows[-1], dict(zip(categories, rows[:-1], strict=True)))
 
 
+def pope_cells(scores: Sequence[Score]) -> tuple[list[str], list[int]]:
+    """Return the categories, and each score's cell in categories x outcomes."""
+    categories = sorted({score.sample.groups["category"] for score in scores})
+    place = {name: number * len(OUTCOMES) for number, name in enumerate(categories)}
+    cells = [
+        place[score.sample.groups["category"]] + OUTCOMES.index(_outcome(score)) for score in scores
+    ]
+    return categories, cells
+
+
 def _outcome(score: Score) -> str:
     """Name the cell of the confusion matrix, as "tp" or "fn"."""
     return ("t" if score.value else "f") + ("p" if score.parsed == "yes" else "n")
 
 
-def _figures(totals: NDArray[np.float64]) -> NDArray[np.float64]:
+def pope_figures(totals: NDArray[np.float64]) -> NDArray[np.float64]:
     """Turn counts into percentages.
 
     Args:
@@ -158,13 +163,9 @@ def summarize_mme(scores: Sequence[Score]) -> Summary:
     but not in accuracy_plus (a note says how many). Without the file of a task the tool stops.
     Precision, recall and confusion counts, which it computes but never prints, are left out.
     """
-    images: Images = {}
-    for score in scores:
-        key = (score.sample.groups["category"], score.sample.cluster)
-        images.setdefault(key, []).append(float(score.value or 0.0))
-    keys = sorted(images)
-    totals = np.array([_mme_cells(*key, images[key]) for key in keys])
-    table = bootstrap(totals, _mme_points, strata=[task for task, _ in keys])
+    images = mme_images(scores)
+    keys, totals = mme_totals(images)
+    table = bootstrap(totals, mme_points, strata=[task for task, _ in keys])
     questions = Counter(score.sample.groups["category"] for score in scores)
     pairs = Counter(task for (task, _), values in images.items() if len(values) == 2)
     groups = {
@@ -193,6 +194,21 @@ def _task_figures(table: Bootstrap, task: str, questions: int, pairs: int) -> di
     }
 
 
+def mme_images(scores: Sequence[Score]) -> Images:
+    """Gather the values of each image's questions."""
+    images: Images = {}
+    for score in scores:
+        key = (score.sample.groups["category"], score.sample.cluster)
+        images.setdefault(key, []).append(float(score.value or 0.0))
+    return images
+
+
+def mme_totals(images: Images) -> tuple[list[tuple[str, str]], NDArray[np.float64]]:
+    """Return tasks and images in order, and what each image adds: shape (images, tasks x 4)."""
+    keys = sorted(images)
+    return keys, np.array([_mme_cells(*key, images[key]) for key in keys])
+
+
 def _mme_cells(task: str, image: str, values: Sequence[float]) -> NDArray[np.float64]:
     """Count what one image adds: shape (tasks x 4), zero but for its own task."""
     if len(values) > 2:
@@ -203,7 +219,7 @@ def _mme_cells(task: str, image: str, values: Sequence[float]) -> NDArray[np.flo
     return cells.ravel()
 
 
-def _mme_points(totals: NDArray[np.float64]) -> NDArray[np.float64]:
+def mme_points(totals: NDArray[np.float64]) -> NDArray[np.float64]:
     """Turn counts into points.
 
     Args:
