@@ -56,7 +56,7 @@ def read_samples(task: Task, data: str) -> DataSet:
             "an incomplete download? delete it from the Hub's cache and try again"
         )
     version = "mini" if source == "mini" else task.versions.get(len(samples), "unknown")
-    return DataSet(source, version, known, samples, _digest(samples))
+    return DataSet(source, version, known, samples, digest_of_samples(samples))
 
 
 def draw(data: DataSet, limit: int, seed: int = 0) -> DataSet:
@@ -76,7 +76,9 @@ def draw(data: DataSet, limit: int, seed: int = 0) -> DataSet:
         kept.update(sample.id for sample in clusters[name])
     samples = tuple(sample for sample in data.samples if sample.id in kept)
     drawn = len(samples) < len(data.samples)
-    return DataSet(data.source, data.version, data.known, samples, _digest(samples), drawn)
+    return DataSet(
+        data.source, data.version, data.known, samples, digest_of_samples(samples), drawn
+    )
 
 
 def official_folder(task: Task, path: Path) -> Path | None:
@@ -250,7 +252,7 @@ def _check_unique(samples: Sequence[Sample], rows: Sequence[Row]) -> None:
         first[sample.id] = row
 
 
-def _digest(samples: Sequence[Sample]) -> str:
+def digest_of_samples(samples: Sequence[Sample]) -> str:
     """Digest all that can move a score. Images are left out: scoring never reads them."""
     return digest_of_parts(
         [s.id, s.question, s.choices, s.references, s.hint, dict(s.groups), s.cluster]

@@ -6,6 +6,7 @@ A run folder holds
     predictions.jsonl   one line per answer, appended and flushed as answers arrive
     scores.jsonl        one line per row of the data
     result.json         the numbers
+    grades.jsonl        a judge's replies, where somebody put them
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from llava_eval.records import Estimate, Json, Prediction, Result, Score
 from llava_eval.rows import read_jsonl
 
 RUN, PREDICTIONS, SCORES, RESULT = "run.json", "predictions.jsonl", "scores.jsonl", "result.json"
+GRADES = "grades.jsonl"
 LOCK = "run.lock"
 # Part of a number's identity, but no reason to refuse a folder: a model is known by its weights,
 # however its path is spelt, and a newer scorer may score what was answered before.
