@@ -1,4 +1,4 @@
-"""The command line: run, score, submit, leaderboard, tasks."""
+"""The command line: run, score, submit, leaderboard, compare, tasks."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from llava_eval.comparison import compare
+from llava_eval.comparison_formats import FORMATS as COMPARISON_FORMATS
 from llava_eval.console import Console, result_table
 from llava_eval.engines import ENGINES, EngineSettings
 from llava_eval.errors import LlavaEvalError, UsageError
@@ -32,8 +34,9 @@ DATA_HELP = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
-    0 done; 1 something that the user can put right; 2 a wrong command line; as shells have it,
-    130 interrupted, 141 nobody reads the output.
+    0 done; 1 something that the user can put right; 2 a wrong command line; 3 a regression; 4 a
+    comparison that is inconclusive or refused; as shells have it, 130 interrupted, 141 nobody
+    reads the output.
     """
     options = _parser().parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):  # a console that has no ± gets a ?
@@ -135,6 +138,20 @@ def _leaderboard(options: argparse.Namespace) -> int:
     return 0
 
 
+def _compare(options: argparse.Namespace) -> int:
+    comparison = compare(
+        options.baseline,
+        options.candidate,
+        max_drop=options.max_drop,
+        force=options.force,
+        tasks=options.tasks,
+        data=options.data,
+        tasks_dir=options.tasks_dir,
+    )
+    print(COMPARISON_FORMATS[options.format](comparison))
+    return comparison.exit_code
+
+
 def _tasks(options: argparse.Namespace) -> int:
     rows = [["task", "title", "primary metric", "rows"]]
     for name in task_names(options.tasks_dir):
@@ -155,6 +172,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_score(commands.add_parser("score", help="score a predictions file, without a model"))
     _add_submit(commands.add_parser("submit", help="write the files that a server takes"))
     _add_leaderboard(commands.add_parser("leaderboard", help="all results in one table"))
+    _add_compare(commands.add_parser("compare", help="a candidate against a baseline, for CI"))
     tasks = commands.add_parser("tasks", help="list the tasks")
     _add_tasks_dir(tasks)
     tasks.set_defaults(command=_tasks)
@@ -221,3 +239,22 @@ def _add_leaderboard(parser: argparse.ArgumentParser) -> None:
     add("--format", choices=FORMATS, default="text")
     add("--out", type=Path, metavar="FILE", help="write the table there")
     parser.set_defaults(command=_leaderboard)
+
+
+def _add_compare(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("baseline", type=Path, metavar="BASELINE", help="a run folder, or a folder of them")
+    add("candidate", type=Path, metavar="CANDIDATE", help="the same")
+    add(
+        "--max-drop",
+        type=float,
+        default=0.5,
+        metavar="PERCENT",
+        help="drop that is allowed, in percent of a metric's full scale (0.5)",
+    )
+    add("--format", choices=COMPARISON_FORMATS, default="text")
+    add("--tasks", metavar="A,B", help="names with commas between (all of the baseline)")
+    add("--data", metavar="SOURCE", help="where the rows are, if not where the candidate has them")
+    add("--force", action="store_true", help="compare what is not comparable, and say so")
+    _add_tasks_dir(parser)
+    parser.set_defaults(command=_compare)

@@ -78,7 +78,9 @@ def mean_ledger(units: Sequence[Unit]) -> Ledger:
     values = np.array([unit.value for unit in units])
     totals = np.stack([np.bincount(owners) * 1.0, np.bincount(owners, values)], axis=-1)
     names = sorted({unit.cluster for unit in units})
-    return Ledger(names, [""] * len(names), totals, lambda sums: 100 * sums[..., 1] / sums[..., 0])
+    return Ledger(
+        names, ["all"] * len(names), totals, lambda sums: 100 * sums[..., 1] / sums[..., 0]
+    )
 
 
 def cluster_of(score: Score) -> str:
@@ -125,7 +127,7 @@ def _pope(metric: str) -> SumsMetric:
         names = sorted(set(owners))
         return Ledger(
             names,
-            [""] * len(names),
+            ["all"] * len(names),
             totals,
             lambda sums: yes_no.pope_figures(sums)[..., -1, column],
         )
@@ -156,7 +158,7 @@ def _relative(metric: str) -> SumsMetric:
         owners = [cluster_of(score) for score in scores]
         names, numbers = sorted(set(owners)), cluster_numbers(owners)
         totals, figures = relative.rated_sums(scores, numbers.tolist(), len(names))
-        return Ledger(names, [""] * len(names), totals, lambda sums: figures(sums)[..., column])
+        return Ledger(names, ["all"] * len(names), totals, lambda sums: figures(sums)[..., column])
 
     return SumsMetric(ledger, readable=metric != "official_relative_score")
 

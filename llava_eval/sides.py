@@ -1,0 +1,239 @@
+"""The two sides of a comparison: run folders, the rows they answered, what keeps them apart."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from llava_eval.digests import digest_of
+from llava_eval.errors import RunError, UsageError
+from llava_eval.identity import Difference, Identity, differences, identity_of_card, recorded
+from llava_eval.predictions import Grades, load_grades
+from llava_eval.records import DataSet, Json, Prediction, Score
+from llava_eval.rows import read_jsonl
+from llava_eval.samples import digest_of_samples, read_samples
+from llava_eval.scoring import DIALECT, score_samples, usable_scores
+from llava_eval.store import (
+    GRADES,
+    PREDICTIONS,
+    RESULT,
+    SCORES,
+    find_runs,
+    read_json,
+    read_predictions,
+    read_run,
+)
+from llava_eval.task import Task
+
+
+@dataclass(frozen=True)
+class Side:
+    """One run of one task, as it lies on disk.
+
+    Attributes:
+        folder: The run folder.
+        run: Its `run.json`.
+        result: Its `result.json`; empty where the run is not finished.
+        predictions: By sample id.
+        grades: A judge's replies by sample id, where the folder holds `grades.jsonl`.
+    """
+
+    folder: Path
+    run: Json
+    result: Json
+    predictions: dict[str, Prediction]
+    grades: Grades
+
+    @property
+    def data(self) -> str:
+        """Digest of the rows that were asked."""
+        return str(self.run["identity"]["data"])
+
+    @property
+    def source(self) -> str:
+        """Where the rows were read from, as `--data` takes it."""
+        return str(self.run["environment"]["source"]).removeprefix("hub:")
+
+
+def find_sides(path: Path) -> dict[str, Path]:
+    """Return the run folders at and below a folder, by task.
+
+    Raises:
+        UsageError: There is none, or two of one task.
+        RunError: A run folder is broken.
+    """
+    if not path.is_dir():
+        raise UsageError(f"{path}: no such folder of runs")
+    found: dict[str, Path] = {}
+    for folder in find_runs([path]):
+        task = str(read_run(folder)["identity"]["task"])
+        if task in found:
+            raise UsageError(f"{path}: two runs of {task}, {found[task]} and {folder}; name one")
+        found[task] = folder
+    if not found:
+        raise UsageError(f"{path}: no run in it; give a run folder or a folder of them")
+    return found
+
+
+def read_side(folder: Path) -> Side:
+    """Read one run.
+
+    Raises:
+        RunError: A file is missing or broken.
+        PredictionsError: A line of the predictions or grades has another form.
+    """
+    result = read_json(folder / RESULT) if (folder / RESULT).exists() else {}
+    grades = load_grades(folder / GRADES) if (folder / GRADES).exists() else {}
+    answers = folder / PREDICTIONS
+    predictions = read_predictions(answers) if answers.exists() else {}
+    return Side(folder, read_run(folder), result, predictions, grades)
+
+
+def rows_of(task: Task, side: Side, source: str | None, force: bool) -> DataSet:
+    """Read the rows that a run was asked.
+
+    Args:
+        task: The card.
+        side: The run.
+        source: Where to read; by default where the run did.
+        force: Take other rows than those of the run, if need be.
+
+    Returns:
+        The rows; of a draw, those that were drawn.
+
+    Raises:
+        RunError: They are not the rows of the run.
+        DataError: They cannot be read.
+    """
+    data = read_samples(task, source or side.source)
+    if data.digest == side.data:
+        return data
+    asked = _asked(side)
+    samples = tuple(sample for sample in data.samples if sample.id in asked)
+    if digest_of_samples(samples) == side.data:
+        return dataclasses.replace(data, samples=samples, digest=side.data, drawn=True)
+    if force:
+        return data
+    raise RunError(
+        f"{side.folder}: {data.source} does not hold the rows that it was made from (data "
+        f"{side.data}, here {data.digest}); name them with --data, or see --force"
+    )
+
+
+def _asked(side: Side) -> set[str]:
+    """Return the ids of the rows; of a run that was cut off, those that have an answer."""
+    if (side.folder / SCORES).exists():
+        return {str(row.require("id", str)) for row in read_jsonl(side.folder / SCORES)}
+    return set(side.predictions)
+
+
+def score_side(task: Task, side: Side, data: DataSet) -> list[Score]:
+    """Score a run anew, over the rows given; answers to other rows are left out.
+
+    Args:
+        task: Whose rule.
+        side: The run.
+        data: The rows.
+
+    Raises:
+        PredictionsError: There are grades for a benchmark that has no judge.
+    """
+    known = {sample.id for sample in data.samples}
+    answers = {name: answer for name, answer in side.predictions.items() if name in known}
+    replies = {name: texts for name, texts in side.grades.items() if name in known}
+    return score_samples(task, data, answers, replies)
+
+
+def identity_of_side(task: Task, side: Side) -> Identity:
+    """Return what a run was, and what scoring it anew makes of it.
+
+    The prompt is the one that the run was sealed with; the scorer is today's, for both sides.
+    """
+    sealed, environment = side.run["identity"], side.run["environment"]
+    card = identity_of_card(task)
+    asked = {name: sealed.get(name, getattr(card, name)) for name in ("prompt", "max_new_tokens")}
+    return dataclasses.replace(
+        card,
+        **asked,
+        protocol=digest_of(task.protocol_fields | asked),
+        dialect=str(side.result.get("dialect", DIALECT)),
+        judge=str(side.result.get("judge", "")),
+        data=side.data,
+        version=str(environment.get("version", "")),
+        n=int(side.result.get("n", len(side.predictions))),
+        known=bool(side.result.get("known", True)),
+        drawn=bool(side.result.get("drawn", False)),
+    )
+
+
+def what_keeps_apart(
+    task: Task, sides: Sequence[Side], scores: Sequence[Sequence[Score]]
+) -> list[Difference]:
+    """Say why two runs cannot be compared: nothing, if they can.
+
+    Args:
+        task: The card.
+        sides: Baseline and candidate.
+        scores: Of both, over the same rows.
+
+    Returns:
+        What the candidate's identity differs by, and which answers one side lacks.
+    """
+    baseline, candidate = (identity_of_side(task, side) for side in sides)
+    usable = [{score.id for score in usable_scores(task, of)} for of in scores]
+    return [*differences(candidate, baseline), *_unanswered(scores, usable)]
+
+
+def _unanswered(scores: Sequence[Sequence[Score]], usable: Sequence[set[str]]) -> list[Difference]:
+    """Name the side that lacks answers; both may lack the same ones."""
+    if usable[0] == usable[1]:
+        return []
+    words = []
+    for name, of in zip(("baseline", "candidate"), scores, strict=True):
+        flaws = unanswered_words(of)
+        words += [f"{name} incomplete: {flaws}"] if flaws else []
+    return [Difference("complete", each) for each in words]
+
+
+def unanswered_words(scores: Sequence[Score]) -> str:
+    """Say how many rows have no answer to compare, as "3 of 9,000 missing"; empty if none."""
+    counts = {"failed": "failed", "missing": "missing", "ungraded": "not graded"}
+    statuses = [score.status for score in scores]
+    found = [
+        f"{statuses.count(status):,} of {len(scores):,} {words}"
+        for status, words in counts.items()
+        if status in statuses
+    ]
+    return ", ".join(found)
+
+
+def same_answers(baseline: Side, candidate: Side) -> bool:
+    """Whether both runs answered the same, word for word, and failed alike."""
+    sides = [
+        {name: (answer.text, answer.failed) for name, answer in side.predictions.items()}
+        for side in (baseline, candidate)
+    ]
+    return sides[0] == sides[1] and baseline.grades == candidate.grades
+
+
+def recorded_changes(sides: Sequence[Side]) -> dict[str, tuple[str, str]]:
+    """Return what the two runs record beside their identity, where it differs."""
+    baseline, candidate = (recorded(side.run) for side in sides)
+    names = [*baseline, *(name for name in candidate if name not in baseline)]
+    pairs = {name: (baseline.get(name, ""), candidate.get(name, "")) for name in names}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def scorer_notes(task: Task, sides: Sequence[Side]) -> list[str]:
+    """Say where a run's own result came from another version of the scorer."""
+    now = {name: task.protocol_fields[name] for name in ("scorer", "scorer_version")}
+    notes = []
+    for name, side in zip(("baseline", "candidate"), sides, strict=True):
+        then = {key: side.result.get(key, value) for key, value in now.items()}
+        if then != now:
+            words = f"{then['scorer']} version {then['scorer_version']}"
+            today = f"{now['scorer']} version {now['scorer_version']}"
+            notes.append(f"{name}: its result.json is by {words}; scored anew by {today}")
+    return notes
