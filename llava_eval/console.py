@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from llava_eval.checkpoint import DEMO
-from llava_eval.leaderboard import flaws
+from llava_eval.identity import unanswered
 from llava_eval.records import Prediction, Result
 from llava_eval.tables import show, text_table
 
@@ -105,4 +105,14 @@ def result_table(result: Result) -> str:
     lines += [f"{name}: {text}" for name, text in result.notes.items()]
     if result.mini:
         lines.append("mini split: not comparable with published numbers")
-    return "\n".join(lines + [f"not the benchmark's number: {flaw}" for flaw in flaws(result)])
+    return "\n".join(lines + [f"not the benchmark's number: {flaw}" for flaw in _flaws(result)])
+
+
+def _flaws(result: Result) -> list[str]:
+    """Say what keeps a result from being the benchmark's number."""
+    found = unanswered(result)
+    if result.drawn:
+        found.append(f"a draw of {result.n:,} samples")
+    if not result.known:
+        found.append(f"{result.n:,} rows are no known version of the benchmark")
+    return found

@@ -6,7 +6,8 @@
     ├── DataError             a data set, an image
     ├── PredictionsError      a file of predictions
     ├── ModelError            a checkpoint
-    └── RunError              a run folder, or a run that was stopped
+    ├── RunError              a run folder, or a run that was stopped
+    └── MixtureError          exit code 4: numbers that must not stand side by side
 
 A message is one line: where, what is wrong with which value, what to do. The command line
 catches `LlavaEvalError` once; any other exception is a bug and shows its traceback.
@@ -48,6 +49,12 @@ class ModelError(LlavaEvalError):
 
 class RunError(LlavaEvalError):
     """A run folder that holds another run, or a run that had to stop."""
+
+
+class MixtureError(LlavaEvalError):
+    """Numbers that must not be compared or stand in one column."""
+
+    exit_code = 4
 
 
 def first_line(error: BaseException) -> str:

@@ -1,0 +1,166 @@
+"""Run folders and published rows to a leaderboard."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from llava_eval.identity import Identity, identity_of, recorded
+from llava_eval.leaderboard.board import Cell, Column, Entry, Figure, Leaderboard, Line
+from llava_eval.leaderboard.choose import ALL, Choice, chosen_columns, chosen_lines, in_order
+from llava_eval.leaderboard.marks import mark_differences, notes_of_marks
+from llava_eval.leaderboard.names import lines_of
+from llava_eval.leaderboard.ranks import mark_best, rank
+from llava_eval.published import Published, PublishedModel, load_published
+from llava_eval.records import Estimate
+from llava_eval.scorers import SCORERS
+from llava_eval.store import RESULT, read_json, read_run, result_from_json
+from llava_eval.task import Task, load_task, task_names
+
+LEGEND = (
+    "±: the wider side of the 95 % interval; bold or *: the best of the column's own numbers, "
+    "and what ties with it"
+)
+
+
+def build_leaderboard(folders: Sequence[Path], choice: Choice = ALL) -> Leaderboard:
+    """Put the results of run folders beside the published rows.
+
+    Args:
+        folders: As `store.find_runs` returns them; runs without a result are noted.
+        choice: Which rows and columns, in which order.
+
+    Returns:
+        Columns for the tasks that have a result, or that are chosen; for all tasks if there
+        are none.
+
+    Raises:
+        UsageError: Something chosen is not there.
+        RunError: A run folder cannot be read.
+        CardError: The published numbers cannot be read.
+    """
+    published = load_published()
+    finished = [folder for folder in folders if (folder / RESULT).exists()]
+    entries = [read_entry(folder) for folder in finished]
+    columns = chosen_columns(_columns(entries, published, choice), choice)
+    lines = chosen_lines(_lines(entries, published), choice)
+    lines = mark_best(columns, rank(columns, mark_differences(columns, lines)))
+    lines = in_order(columns, lines, choice)
+    notes = [f"{folder}: not finished" for folder in folders if folder not in finished]
+    return Leaderboard(columns, lines, [*notes, *_notes(columns, lines, published)])
+
+
+def _lines(entries: Sequence[Entry], published: Published) -> list[Line]:
+    cards = {name: load_task(name) for name in task_names()}
+    measured = [Line(name, _cells(row)) for name, row in lines_of(entries)]
+    return measured + [_published_line(model, cards, published) for model in published.models]
+
+
+def read_entry(folder: Path) -> Entry:
+    """Read the result of a run folder, and what is recorded beside it.
+
+    Raises:
+        RunError: It is not a finished run of this version.
+    """
+    result = result_from_json(read_json(folder / RESULT), str(folder / RESULT))
+    return Entry(folder, result, identity_of(result), recorded(read_run(folder)))
+
+
+def _columns(entries: Sequence[Entry], published: Published, choice: Choice) -> list[Column]:
+    """Return a column for every task that was measured; the paper's twelve if none was."""
+    measured = {entry.result.task for entry in entries}
+    everything = not measured or bool(choice.tasks)
+    shipped = [name for name in task_names() if name in measured or everything]
+    cards = [load_task(name) for name in shipped]
+    own = sorted(measured - set(shipped))
+    return [Column(card.name, card.title, published.identity(card)) for card in cards] + [
+        Column(task, task, _usual([e.identity for e in entries if e.result.task == task]))
+        for task in own
+    ]
+
+
+def _usual(identities: Sequence[Identity]) -> Identity:
+    """Return the identity that most numbers have: of a task that has no published number."""
+    counted = Counter(identity.key for identity in identities)
+    usual = max(counted, key=lambda key: counted[key])
+    return next(identity for identity in identities if identity.key == usual)
+
+
+def _cells(row: Iterable[Entry]) -> dict[str, Cell]:
+    return {
+        entry.result.task: Cell(
+            entry.result.primary,
+            entry.result.unit,
+            entry.result.headline,
+            entry,
+            figures=tuple(_figures(entry)),
+        )
+        for entry in row
+    }
+
+
+def _figures(entry: Entry) -> Iterable[Figure]:
+    result = entry.result
+    for group, metrics in (("", result.metrics), *result.groups.items()):
+        for metric, estimate in metrics.items():
+            if group or metric != result.primary:
+                yield Figure(group, metric, estimate)
+
+
+def _published_line(model: PublishedModel, cards: dict[str, Task], published: Published) -> Line:
+    cells = {}
+    for task in cards:
+        card, value = cards[task], model.scores.get(task)
+        details = model.details.get(task, {})
+        figures = [_detail(card, name, detail) for name, detail in details.items()]
+        if value is not None or figures:
+            estimate = _printed(value, published.rows[task])
+            cells[task] = Cell(
+                card.primary,
+                card.unit,
+                estimate,
+                source=model.source,
+                derived=model.derived.get(task, ""),
+                figures=tuple(figures),
+            )
+    return Line(model.name, cells, model.source)
+
+
+def _printed(value: float | None, n: int) -> Estimate:
+    return Estimate(value, None, None, n)
+
+
+def _detail(card: Task, name: str, value: float) -> Figure:
+    """Read a published detail: one of the scorer's metrics, or the primary one of a group."""
+    metric = name in SCORERS[card.scorer].metrics
+    group, metric_name = ("", name) if metric else (name, card.primary)
+    return Figure(group, metric_name, _printed(value, 0))
+
+
+def _notes(columns: Sequence[Column], lines: Sequence[Line], published: Published) -> list[str]:
+    cells = [cell for line in lines for cell in line.cells.values()]
+    legend = LEGEND
+    if any(cell.rank for cell in cells):
+        legend += "; #: rank among numbers that are comparable, = if shared"
+    if any(cell.counts for cell in cells):
+        legend += "; u: unparsed answers, f: failed requests"
+    used = {line.source for line in lines if line.source}
+    return [
+        legend,
+        *notes_of_marks(columns, lines),
+        *_sample_counts(columns, lines),
+        *(f"[{name}] {text}" for name, text in published.sources.items() if name in used),
+    ]
+
+
+def _sample_counts(columns: Sequence[Column], lines: Sequence[Line]) -> Iterable[str]:
+    """Say how many samples a row has where they are not as many as the column's."""
+    for line in lines:
+        counts = [
+            f"{column.task} {cell.n:,}"
+            for column in columns
+            if (cell := line.cells.get(column.task)) and cell.n and cell.n != column.identity.n
+        ]
+        if counts:
+            yield f"samples of {line.name}: {', '.join(counts)}"

@@ -1,0 +1,101 @@
+"""Rows and columns: which, in which order; and a table that refuses to mix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from llava_eval.errors import MixtureError, UsageError, nearest
+from llava_eval.leaderboard.board import Column, Leaderboard, Line
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a user wants of the table.
+
+    Attributes:
+        tasks: Columns, in this order; none: all that have a measured number.
+        models: Parts of the names of rows, in any case; none: all rows.
+        sort: A task: its highest number first, numbers with a mark behind those without,
+            rows without a number last.
+    """
+
+    tasks: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    sort: str = ""
+
+
+ALL = Choice()
+
+
+def chosen_columns(columns: Sequence[Column], choice: Choice) -> list[Column]:
+    """Keep the columns that are wanted, in the order in which they are named.
+
+    Raises:
+        UsageError: A task has no column; the nearest is named.
+    """
+    by_task = {column.task: column for column in columns}
+    for task in choice.tasks:
+        if task not in by_task:
+            raise UsageError(f"--tasks: {task!r} is not known; {nearest(task, by_task)}")
+    return [by_task[task] for task in choice.tasks] if choice.tasks else list(columns)
+
+
+def chosen_lines(lines: Sequence[Line], choice: Choice) -> list[Line]:
+    """Keep the rows that are wanted, in their order.
+
+    Raises:
+        UsageError: A part of a name is in no row; the nearest is named.
+    """
+    for part in choice.models:
+        if not any(_in_name(part, line) for line in lines):
+            names = [line.name.casefold() for line in lines]
+            raise UsageError(f"--models: {part!r} is in no row's name; {nearest(part, names)}")
+    return [
+        line
+        for line in lines
+        if not choice.models or any(_in_name(part, line) for part in choice.models)
+    ]
+
+
+def _in_name(part: str, line: Line) -> bool:
+    return part.casefold() in line.name.casefold()
+
+
+def in_order(columns: Sequence[Column], lines: Sequence[Line], choice: Choice) -> list[Line]:
+    """Sort the rows as wanted.
+
+    Raises:
+        UsageError: The task to sort by has no column; the nearest is named.
+    """
+    tasks = [column.task for column in columns]
+    if choice.sort and choice.sort not in tasks:
+        hint = nearest(choice.sort, tasks)
+        raise UsageError(f"--sort: {choice.sort!r} is no column of this table; {hint}")
+    return sorted(lines, key=lambda line: _order(line, choice.sort)) if choice.sort else list(lines)
+
+
+def _order(line: Line, task: str) -> tuple[bool, bool, float]:
+    cell = line.cells.get(task)
+    value = cell.estimate.value if cell else None
+    return (value is None, bool(cell and cell.reasons), -(value or 0.0))
+
+
+def refuse_mixture(board: Leaderboard) -> None:
+    """Refuse a table in which a number is not its column's.
+
+    Raises:
+        MixtureError: A number carries a dagger; the first few reasons are given.
+    """
+    marked = [
+        f"{line.name}, {column.task}: {'; '.join(cell.reasons)}"
+        for column in board.columns
+        for line in board.lines
+        if (cell := line.cells.get(column.task)) and cell.reasons
+    ]
+    if marked:
+        shown = " | ".join(marked[:3]) + (" | ..." if len(marked) > 3 else "")
+        raise MixtureError(
+            f"--strict: {len(marked):,} numbers may not stand in their columns: {shown}; "
+            "leave them out with --models and --tasks, or see them marked without --strict"
+        )
