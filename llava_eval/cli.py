@@ -14,7 +14,7 @@ from llava_eval.comparison_formats import FORMATS as COMPARISON_FORMATS
 from llava_eval.console import Console, result_table
 from llava_eval.engines import ENGINES, EngineSettings
 from llava_eval.errors import LlavaEvalError, UsageError
-from llava_eval.leaderboard import FORMATS, build_leaderboard
+from llava_eval.leaderboard import FORMATS, Choice, build_leaderboard, refuse_mixture
 from llava_eval.predictions import load_grades, load_predictions
 from llava_eval.runner import evaluate, run_root
 from llava_eval.samples import read_samples
@@ -88,10 +88,11 @@ def _run(options: argparse.Namespace) -> int:
     finally:
         console.close()
     root = run_root(options.model, options.out)
-    print(f"\n{FORMATS['text'](build_leaderboard(find_runs([root])))}")
+    print(f"\n{FORMATS['text'](build_leaderboard(find_runs([root]), ranked=False))}")
     if options.out is None:
         table = root.parent.parent / "leaderboard.md"
-        write_text(table, FORMATS["md"](build_leaderboard(find_runs([root.parent]))) + "\n")
+        board = build_leaderboard(find_runs([root.parent]), ranked=False)
+        write_text(table, FORMATS["md"](board) + "\n")
         print(f"all runs: {table}")
     failed = sum(result.failed for result in results)
     if failed:
@@ -130,12 +131,20 @@ def _leaderboard(options: argparse.Namespace) -> int:
     if missing:
         raise UsageError(f"{missing[0]}: no such folder of runs")
     runs = options.runs or [Path("results/runs")]
-    table = FORMATS[options.format](build_leaderboard(find_runs(runs)))
+    choice = Choice(_names(options.tasks), _names(options.models), options.sort)
+    board = build_leaderboard(find_runs(runs), choice)
+    if options.strict:
+        refuse_mixture(board)
+    table = FORMATS[options.format](board)
     if options.out:
         write_text(options.out, table + "\n")
     else:
         print(table)
     return 0
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _compare(options: argparse.Namespace) -> int:
@@ -237,6 +246,10 @@ def _add_leaderboard(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("runs", nargs="*", type=Path, metavar="RUN", help="(results/runs)")
     add("--format", choices=FORMATS, default="text")
+    add("--tasks", default="", metavar="A,B", help="columns, in this order (what was measured)")
+    add("--models", default="", metavar="A,B", help="rows whose names have one of these in them")
+    add("--sort", default="", metavar="TASK", help="highest number first")
+    add("--strict", action="store_true", help="refuse numbers that are not their column's")
     add("--out", type=Path, metavar="FILE", help="write the table there")
     parser.set_defaults(command=_leaderboard)
 

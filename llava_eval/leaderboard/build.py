@@ -12,6 +12,7 @@ from llava_eval.leaderboard.choose import ALL, Choice, chosen_columns, chosen_li
 from llava_eval.leaderboard.marks import mark_differences, notes_of_marks
 from llava_eval.leaderboard.names import lines_of
 from llava_eval.leaderboard.ranks import mark_best, rank
+from llava_eval.leaderboard.ties import Ties
 from llava_eval.published import Published, PublishedModel, load_published
 from llava_eval.records import Estimate
 from llava_eval.scorers import SCORERS
@@ -24,12 +25,16 @@ LEGEND = (
 )
 
 
-def build_leaderboard(folders: Sequence[Path], choice: Choice = ALL) -> Leaderboard:
+def build_leaderboard(
+    folders: Sequence[Path], choice: Choice = ALL, ranked: bool = True
+) -> Leaderboard:
     """Put the results of run folders beside the published rows.
 
     Args:
         folders: As `store.find_runs` returns them; runs without a result are noted.
         choice: Which rows and columns, in which order.
+        ranked: Whether to rank runs that are comparable, for which the rows are read and
+            their predictions scored again.
 
     Returns:
         Columns for the tasks that have a result, or that are chosen; for all tasks if there
@@ -45,10 +50,12 @@ def build_leaderboard(folders: Sequence[Path], choice: Choice = ALL) -> Leaderbo
     entries = [read_entry(folder) for folder in finished]
     columns = chosen_columns(_columns(entries, published, choice), choice)
     lines = chosen_lines(_lines(entries, published), choice)
-    lines = mark_best(columns, rank(columns, mark_differences(columns, lines)))
+    ties = Ties(paired=ranked)
+    lines = mark_differences(columns, lines)
+    lines = mark_best(columns, rank(columns, lines, ties) if ranked else lines, ties)
     lines = in_order(columns, lines, choice)
     notes = [f"{folder}: not finished" for folder in folders if folder not in finished]
-    return Leaderboard(columns, lines, [*notes, *_notes(columns, lines, published)])
+    return Leaderboard(columns, lines, [*notes, *_notes(columns, lines, published), *ties.notes])
 
 
 def _lines(entries: Sequence[Entry], published: Published) -> list[Line]:
@@ -156,6 +163,7 @@ def _notes(columns: Sequence[Column], lines: Sequence[Line], published: Publishe
 
 def _sample_counts(columns: Sequence[Column], lines: Sequence[Line]) -> Iterable[str]:
     """Say how many samples a row has where they are not as many as the column's."""
+    names: dict[str, list[str]] = {}
     for line in lines:
         counts = [
             f"{column.task} {cell.n:,}"
@@ -163,4 +171,5 @@ def _sample_counts(columns: Sequence[Column], lines: Sequence[Line]) -> Iterable
             if (cell := line.cells.get(column.task)) and cell.n and cell.n != column.identity.n
         ]
         if counts:
-            yield f"samples of {line.name}: {', '.join(counts)}"
+            names.setdefault(", ".join(counts), []).append(line.name)
+    return (f"samples of {', '.join(of)}: {counts}" for counts, of in names.items())

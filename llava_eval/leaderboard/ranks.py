@@ -7,27 +7,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from llava_eval.leaderboard.board import Cell, Column, Line
-from llava_eval.leaderboard.ties import tied
+from llava_eval.leaderboard.ties import Ties
 
 
-def rank(columns: Sequence[Column], lines: Sequence[Line]) -> list[Line]:
+def rank(columns: Sequence[Column], lines: Sequence[Line], ties: Ties) -> list[Line]:
     """Rank the measured numbers of each column among those of the same identity.
 
     A number's rank is one more than the count of numbers that are shown to be higher, so
     those that tie with the highest are all first. A published number has no rank: neither
     its predictions nor its error is known, and to take it as exact would invent differences.
     """
-    ranks = {column.task: _ranks(column.task, lines) for column in columns}
+    ranks = {column.task: _ranks(column.task, lines, ties) for column in columns}
     return [_with(line, place, "rank", ranks) for place, line in enumerate(lines)]
 
 
-def mark_best(columns: Sequence[Column], lines: Sequence[Line]) -> list[Line]:
+def mark_best(columns: Sequence[Column], lines: Sequence[Line], ties: Ties) -> list[Line]:
     """Mark the highest of the numbers that have the column's identity, and its ties.
 
     Published numbers have a part in it: a measured one ties with them if its interval holds
     them. Two published ones tie if they are printed alike.
     """
-    best = {column.task: _best(column.task, lines) for column in columns}
+    best = {column.task: _best(column.task, lines, ties) for column in columns}
     return [_with(line, place, "best", best) for place, line in enumerate(lines)]
 
 
@@ -41,7 +41,7 @@ def _with(line: Line, place: int, field: str, values: Mapping[str, Mapping[int, 
     return replace(line, cells=cells)
 
 
-def _ranks(task: str, lines: Sequence[Line]) -> dict[int, str]:
+def _ranks(task: str, lines: Sequence[Line], ties: Ties) -> dict[int, str]:
     groups: defaultdict[tuple[str, ...], dict[int, Cell]] = defaultdict(dict)
     for place, line in enumerate(lines):
         cell = line.cells.get(task)
@@ -50,15 +50,14 @@ def _ranks(task: str, lines: Sequence[Line]) -> dict[int, str]:
     ranks: dict[int, str] = {}
     for group in groups.values():
         if len(group) > 1:
-            ranks.update(_ranks_of(group))
+            ranks.update(_ranks_of(group, ties))
     return ranks
 
 
-def _ranks_of(group: Mapping[int, Cell]) -> dict[int, str]:
+def _ranks_of(group: Mapping[int, Cell], ties: Ties) -> dict[int, str]:
     numbers = {
-        place: 1 + sum(_value(other) > _value(cell) and not tied(other, cell) for other in cells)
+        place: 1 + sum(_shown_higher(other, cell, ties) for other in group.values())
         for place, cell in group.items()
-        for cells in [group.values()]
     }
     counts = list(numbers.values())
     return {
@@ -67,7 +66,7 @@ def _ranks_of(group: Mapping[int, Cell]) -> dict[int, str]:
     }
 
 
-def _best(task: str, lines: Sequence[Line]) -> dict[int, bool]:
+def _best(task: str, lines: Sequence[Line], ties: Ties) -> dict[int, bool]:
     own = {
         place: line.cells[task]
         for place, line in enumerate(lines)
@@ -78,7 +77,11 @@ def _best(task: str, lines: Sequence[Line]) -> dict[int, bool]:
     if not own:
         return {}
     top = max(own.values(), key=_value)
-    return {place: True for place, cell in own.items() if cell is top or tied(top, cell)}
+    return {place: True for place, cell in own.items() if cell is top or ties.tied(top, cell)}
+
+
+def _shown_higher(other: Cell, cell: Cell, ties: Ties) -> bool:
+    return _value(other) > _value(cell) and not ties.tied(other, cell)
 
 
 def _value(cell: Cell) -> float:
