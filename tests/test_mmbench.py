@@ -316,9 +316,9 @@ def test_the_interval_is_over_circles(write_jsonl):
     rows = [r for base in range(10) for r in circle(base, 4)]
     data = read_samples(TASK, str(write_jsonl("rows.jsonl", rows)))
     accuracy = figures(TASK, data, right(rows) | dict.fromkeys("01234", "A"))[1].metrics["accuracy"]
-    # Ten independent circles, half of them right: 50 +- 1.96 * 50 / sqrt(10) * sqrt(10 / 9)
+    # Ten independent circles, half of them right: 50 / sqrt(10) * sqrt(10 / 9)
     assert (accuracy.value, accuracy.n) == (50.0, 10)
-    assert accuracy.high - 50 == pytest.approx(1.959963985 * 50 / 3, abs=1e-6)
+    assert accuracy.error == pytest.approx(50 / 3, abs=1e-9)
 
 
 @given(st.randoms(use_true_random=False))

@@ -333,6 +333,7 @@ def test_the_interval_is_drawn_by_images():
     assert perception.low < perception.value < perception.high
     # Per task every image adds 200 or 50 points: the variance is that of ten means of such.
     variance = sum(75**2 / (QUESTIONS[task] / 2) for task in PERCEPTION)
+    assert perception.error == pytest.approx(variance**0.5, rel=0.05)
     assert perception.high - perception.low == pytest.approx(2 * 1.96 * variance**0.5, rel=0.1)
 
 
@@ -344,10 +345,10 @@ def test_every_draw_holds_as_many_images_of_a_task_as_the_data():
         for label in ("Yes", "No")
     ]
     perception = MME.summarize(scored(rows)).metrics["perception"]
-    variance = 10 * 100**2 / 2
+    variance = 10 * 100**2 * 2 / 2  # of ten means of two images, each 100 from the mean, n - 1
     assert perception.value == 1000
-    # In steps of 100. Images drawn from all tasks together would widen this by a fifth.
-    assert perception.high - perception.low == pytest.approx(2 * 1.96 * variance**0.5, rel=0.09)
+    # Images drawn from all tasks together would move this by a fifth.
+    assert perception.error == pytest.approx(variance**0.5, rel=0.05)
 
 
 ROWS = st.tuples(

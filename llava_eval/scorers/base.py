@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from llava_eval.errors import DataError
 from llava_eval.records import Estimate, Prediction, Sample, Score, Summary
-from llava_eval.stats import mean_estimate
+from llava_eval.stats import ONE_RUN, RunSpread, share_estimate
 
 
 class Reading(NamedTuple):
@@ -103,15 +103,20 @@ def score_sample(
     return Score(sample.id, reading.value, reading.parsed, status, sample, reading.details)
 
 
-def mean_of(scores: Sequence[Score], values: Sequence[float] | None = None) -> Estimate:
+def mean_of(
+    scores: Sequence[Score],
+    values: Sequence[float] | None = None,
+    runs: RunSpread = ONE_RUN,
+) -> Estimate:
     """Average the values of scores, in percent, with an interval clustered by image.
 
     Args:
         scores: At least one; those without a value are not given here.
-        values: One per score, to average something else than `Score.value`.
+        values: One per score, in [0, 1], to average something else than `Score.value`.
+        runs: What a judge's runs add to the variance.
     """
     averaged = values if values is not None else [float(s.value or 0.0) for s in scores]
-    return mean_estimate(averaged, [score.sample.cluster for score in scores])
+    return share_estimate(averaged, [score.sample.cluster for score in scores], runs)
 
 
 def by_group(scores: Sequence[Score], grouping: str) -> dict[str, list[Score]]:

@@ -9,7 +9,7 @@ from llava_eval.errors import DataError
 from llava_eval.records import Estimate, Sample, Score, Summary
 from llava_eval.scorers.base import Reading, Scorer
 from llava_eval.scorers.choice import check_letter
-from llava_eval.stats import mean_estimate
+from llava_eval.stats import share_estimate
 
 METRICS = ("accuracy", "first_rotation_accuracy")
 
@@ -77,7 +77,7 @@ def _figures(circles: Sequence[Sequence[Score]]) -> dict[str, Estimate]:
 def _mean(values: Sequence[float]) -> Estimate:
     if not values:
         return Estimate(None, None, None, 0)
-    return mean_estimate(values, [""] * len(values))
+    return share_estimate(values, [""] * len(values))
 
 
 def check_mmbench(sample: Sample) -> None:

@@ -5,11 +5,16 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
 
 from llava_eval.answers.exact import gqa_answer
 from llava_eval.errors import DataError
+from llava_eval.intervals import t_interval
 from llava_eval.records import Estimate, Sample, Score, Summary
 from llava_eval.scorers.base import Reading, Scorer, by_group, mean_of
+from llava_eval.stats import Array, Numbers, cluster_numbers, jackknife_error
 
 METRICS = ("accuracy", "binary", "open", "distribution")
 STRUCTURAL = ("choose", "compare", "logical", "query", "verify")
@@ -43,9 +48,10 @@ def summarize_gqa(scores: Sequence[Score]) -> Summary:
 
     Returns:
         Accuracies in percent with an interval clustered by image; "open" are the questions of
-        structural type "query", "binary" all others. `distribution` is no percentage, lower is
-        better, and has no interval: drawing rows again pushes a chi-square upwards, so that a
-        bootstrap need not enclose it. A note has it with two digits, as the script prints it.
+        structural type "query", "binary" all others. `distribution` is no percentage, and lower
+        is better. It grows with the number of questions, and drawing rows again pushes it
+        upwards; so its error is a jackknife over images, and its interval is for sets of this
+        size. A note has it with two digits, as the script prints it.
 
     Source: GQA's `eval.py` by Hudson and Manning, in LLaVA's variant without the scene graphs
     and choices that the test-dev split lacks.
@@ -62,7 +68,7 @@ def summarize_gqa(scores: Sequence[Score]) -> Summary:
         "accuracy": mean_of(scores),
         "binary": _accuracy(binary),
         "open": _accuracy(opened),
-        "distribution": Estimate(spread, None, None, len(scores)),
+        "distribution": _distribution_estimate(scores, spread),
     }
     groups = {name: {"accuracy": mean_of(group)} for name, group in _types(scores).items()}
     notes = {} if spread is None else {"distribution": f"{spread:.2f} (lower is better)"}
@@ -96,6 +102,46 @@ def distribution(scores: Sequence[Score]) -> float | None:
         for answer, expected in counts.items()
     )
     return weighted / sum(counts.total() for counts in right.values()) / 100
+
+
+def _distribution_estimate(scores: Sequence[Score], spread: float | None) -> Estimate:
+    """Add a standard error to the distribution figure, and an interval from 0 upwards."""
+    grouped = [score for score in scores if score.sample.groups.get("global", "")]
+    if spread is None or not grouped:
+        return Estimate(spread, None, None, len(scores))
+    owner = cluster_numbers([score.sample.cluster for score in grouped])
+    if owner.max() == 0:
+        return Estimate(spread, None, None, len(scores))
+    totals, groups = _answer_counts(grouped, owner)
+    error = jackknife_error(totals, partial(_chi_square, groups=groups))
+    low, high = t_interval(spread, error, float(owner.max()))
+    return Estimate(spread, max(0.0, low), high, len(scores), error)
+
+
+def _answer_counts(scores: Sequence[Score], owner: Numbers) -> tuple[Array, Numbers]:
+    """Count references and given answers by image.
+
+    Returns:
+        Shape (images, 2, references), where what is no reference of its group is not counted;
+        and the group of each reference, by number.
+    """
+    pairs = sorted({(s.sample.groups["global"], s.sample.references[0]) for s in scores})
+    place = {pair: number for number, pair in enumerate(pairs)}
+    totals = np.zeros((owner.max() + 1, 2, len(pairs) + 1))
+    for cluster, score in zip(owner, scores, strict=True):
+        group = score.sample.groups["global"]
+        totals[cluster, 0, place[group, score.sample.references[0]]] += 1
+        totals[cluster, 1, place.get((group, str(score.parsed)), -1)] += 1
+    return totals[..., :-1], cluster_numbers([group for group, _ in pairs])
+
+
+def _chi_square(totals: Array, groups: Numbers) -> Array:
+    """Return the distribution figure of counts of shape (..., 2, references)."""
+    right, given = totals[..., 0, :], totals[..., 1, :]
+    terms = np.where(right > 0, (given - right) ** 2 / np.maximum(right, 1), 0.0)
+    member = np.eye(groups.max() + 1)[groups]
+    weighted = (terms @ member) * (right @ member)
+    return np.asarray(weighted.sum(axis=-1) / right.sum(axis=-1) / 100)
 
 
 def _accuracy(scores: Sequence[Score]) -> Estimate:

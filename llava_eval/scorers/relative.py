@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -14,7 +13,14 @@ from llava_eval.errors import DataError
 from llava_eval.records import Estimate, Sample, Score, Summary
 from llava_eval.scorers.base import JudgedScorer, Reading, by_group
 from llava_eval.scorers.rubric import check_reference, numeric_order
-from llava_eval.stats import Array, Bootstrap, bootstrap, cluster_numbers
+from llava_eval.stats import (
+    Array,
+    Bootstrap,
+    bootstrap,
+    cluster_numbers,
+    effective_number,
+    run_spread,
+)
 
 METRICS = ("relative_score", "reference_mean", "model_mean", "official_relative_score")
 CATEGORIES = ("complex", "conv", "detail")
@@ -64,9 +70,9 @@ def summarize_llava_bench(scores: Sequence[Score]) -> Summary:
         reply. Notes: what the script prints (relative score, 10 x both means); with several
         runs one such line per run and the mean of their relative scores.
 
-        The interval is a bootstrap over images. What the judge's runs differ by is in it: runs
-        are independent, question by question, so their spread is part of the spread between
-        questions. A judge that is lenient for a whole run is not.
+        The standard error is a bootstrap over images. What the judge's runs differ by,
+        question by question, is in it, as part of the spread between questions; what they
+        differ by as a whole is added, see `stats.run_spread`. A single run cannot tell.
 
     Source: haotian-liu/LLaVA, `llava/eval/summarize_gpt_review.py`. "all" is over questions,
     not over categories.
@@ -102,7 +108,25 @@ def _rated_table(scores: Sequence[Score]) -> Bootstrap:
         place = categories.index(score.sample.groups["category"])
         totals[cluster, place] += _rated_cells(score, n_runs)
     shape = totals.shape[1:]
-    return bootstrap(totals.reshape(len(totals), -1), partial(_ratios, shape=shape))
+    figures = partial(_ratios, shape=shape)
+    return bootstrap(totals.reshape(len(totals), -1), figures, clusters=_clusters(totals))
+
+
+def _clusters(totals: Array) -> Array:
+    """Return the effective number of images that each figure is over.
+
+    Args:
+        totals: Shape (images, categories, 1 + runs, 3).
+
+    Returns:
+        Shape (categories + 1, 4).
+    """
+    read, asked = totals[..., 0, 0], totals[..., 1:, 0].max(axis=-1)
+    numbers = [
+        effective_number(np.concatenate([n, n.sum(axis=1, keepdims=True)], axis=1))
+        for n in (read, asked)
+    ]
+    return np.stack([*[numbers[0]] * 3, numbers[1]], axis=-1)
 
 
 def rated_sums(
@@ -168,17 +192,38 @@ def _ratios(totals: Array, shape: tuple[int, ...]) -> Array:
 
 def _rated(table: Bootstrap, place: int, scores: Sequence[Score]) -> dict[str, Estimate]:
     """Return the row of a table that belongs to these scores."""
-    readable = [score for score in scores if score.value is not None]
-    members = (readable, readable, readable, scores)
-    return {name: _estimate(table, (place, i), members[i]) for i, name in enumerate(METRICS)}
+    readable = sum(score.value is not None for score in scores)
+    return {
+        name: table.estimate((place, i), n, run_spread(parts))
+        for i, (name, n, parts) in enumerate(
+            zip(METRICS, (readable, readable, readable, len(scores)), _parts(scores), strict=True)
+        )
+    }
 
 
-def _estimate(table: Bootstrap, place: tuple[int, int], scores: Sequence[Score]) -> Estimate:
-    figure = table.estimate(place, len(scores))
-    if len({score.sample.cluster or score.id for score in scores}) < 2:
-        # Every draw of a single image is that image: its interval would be of no width.
-        return dataclasses.replace(figure, low=None, high=None, error=None)
-    return figure
+def _parts(scores: Sequence[Score]) -> tuple[Array, Array, Array, Array]:
+    """Return what each reply adds to each of the four figures, a ratio linearised.
+
+    Returns:
+        Four arrays of shape (scores, runs); NaN where there is no reply that counts.
+    """
+    runs = np.full((len(scores), max(len(_runs(score)) for score in scores), 3), np.nan)
+    for row, score in zip(runs, scores, strict=True):
+        row[: len(score.details) // 3] = _runs(score)
+    read = np.where(runs[..., :1] == 1, runs[..., 1:], np.nan)
+    reference, model = 10 * read[..., 0], 10 * read[..., 1]
+    return _parts_of_ratio(read), reference, model, _parts_of_ratio(runs[..., 1:])
+
+
+def _parts_of_ratio(pairs: Array) -> Array:
+    """Return 100 x (model - ratio x reference) / mean of references: shape (scores, runs)."""
+    given = ~np.isnan(pairs[..., 0])
+    if not given.any():
+        return pairs[..., 0]
+    reference, model = (float(pairs[..., side][given].mean()) for side in (0, 1))
+    if reference == 0:
+        return np.full(given.shape, np.nan)
+    return 100 * (pairs[..., 1] - model / reference * pairs[..., 0]) / reference
 
 
 def _printed(scores: Sequence[Score]) -> str:

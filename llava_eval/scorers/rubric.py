@@ -8,8 +8,10 @@ import numpy as np
 
 from llava_eval.answers.ratings import mmvet_runs
 from llava_eval.errors import DataError
+from llava_eval.intervals import deviation_interval
 from llava_eval.records import Estimate, Sample, Score, Summary
 from llava_eval.scorers.base import JudgedScorer, Reading, by_group, mean_of
+from llava_eval.stats import Array, run_spread
 
 METRICS = ("score", "official_score", "run_std")
 CAPABILITIES = ("rec", "ocr", "know", "gen", "spat", "math")
@@ -62,8 +64,9 @@ def summarize_mmvet(scores: Sequence[Score]) -> Summary:
         `score`, 100 x mean over the questions of each one's mean over its readable runs, and
         `official_score`, in which a run of five unreadable replies is 0.0. Overall also
         `run_std`, the standard deviation of the runs' official totals (undefined for a single
-        run). Intervals of the means are clustered by image. Note: the row of the
-        evaluator's two tables.
+        run; its interval takes the runs for independent and normal). Standard errors of the
+        means are clustered by image, and what the runs differ by as a whole is added, see
+        `stats.run_spread`. Note: the row of the evaluator's two tables.
 
     Source: yuweihao/MM-Vet, `mm-vet_evaluator.py`.
     Departs: Five unreadable replies are 0.0 there; in the primary metric they have no part.
@@ -73,13 +76,20 @@ def summarize_mmvet(scores: Sequence[Score]) -> Summary:
     ordered = sorted(scores, key=lambda score: numeric_order(score.id))
     groups = _mmvet_groups(ordered)
     totals = _run_means(ordered)
-    std = float(np.std(totals)) if len(totals) > 1 else None
-    metrics = {**_graded(ordered), "run_std": Estimate(std, None, None, len(ordered))}
+    metrics = {**_graded(ordered), "run_std": _run_std(totals, len(ordered))}
     return Summary(
         metrics,
         {name: _graded(members) for name, members in groups.items()},
         {"official": _printed(groups, totals)},
     )
+
+
+def _run_std(totals: Sequence[float], n: int) -> Estimate:
+    if len(totals) < 2:
+        return Estimate(None, None, None, n)
+    std = float(np.std(totals))
+    low, high = deviation_interval(std, len(totals))
+    return Estimate(std, low, high, n, std / (2 * len(totals) - 2) ** 0.5)
 
 
 def _printed(groups: Mapping[str, Sequence[Score]], totals: Sequence[float]) -> str:
@@ -104,10 +114,21 @@ def _mmvet_groups(scores: Sequence[Score]) -> dict[str, list[Score]]:
 def _graded(scores: Sequence[Score]) -> dict[str, Estimate]:
     readable = [score for score in scores if score.value is not None]
     official = [sum(map(_official, s.details)) / len(s.details) for s in scores]
+    runs = _run_table(scores)
+    read = run_spread(np.where(runs == UNREAD_RUN, np.nan, runs))
+    all_runs = run_spread(np.where(runs == UNREAD_RUN, 0.0, runs))
     return {
-        "score": mean_of(readable) if readable else Estimate(None, None, None, 0),
-        "official_score": mean_of(scores, official),
+        "score": mean_of(readable, runs=read) if readable else Estimate(None, None, None, 0),
+        "official_score": mean_of(scores, official, all_runs),
     }
+
+
+def _run_table(scores: Sequence[Score]) -> Array:
+    """Return the figure of every run: shape (scores, runs), NaN where there are fewer."""
+    table = np.full((len(scores), max(len(score.details) for score in scores)), np.nan)
+    for row, score in zip(table, scores, strict=True):
+        row[: len(score.details)] = score.details
+    return table
 
 
 def _official(run: float) -> float:

@@ -15,7 +15,7 @@ from llava_eval.answers.vqa import (
 from llava_eval.errors import DataError
 from llava_eval.records import Estimate, Sample, Score, Summary
 from llava_eval.scorers.base import Reading, Scorer, by_group, mean_of
-from llava_eval.stats import cluster_numbers, mean_estimate
+from llava_eval.stats import cluster_numbers, share_estimate
 
 TEXTVQA_ANNOTATORS = 10
 ANSWER_TYPES = ("yes/no", "number", "other")
@@ -136,8 +136,8 @@ def _summarize(scores: Sequence[Score], second: str, groupings: Sequence[str]) -
     def figures(some: Sequence[Score]) -> dict[str, Estimate]:
         clusters = cluster_numbers([score.sample.cluster for score in some])
         return {
-            "accuracy": mean_estimate([float(score.value or 0.0) for score in some], clusters),
-            second: mean_estimate([score.details[0] for score in some], clusters),
+            "accuracy": share_estimate([float(score.value or 0.0) for score in some], clusters),
+            second: share_estimate([score.details[0] for score in some], clusters),
         }
 
     groups = {

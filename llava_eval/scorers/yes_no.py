@@ -12,7 +12,7 @@ from llava_eval.answers.yes_no import mme_yes_no, pope_yes_no
 from llava_eval.errors import DataError
 from llava_eval.records import Estimate, Sample, Score, Summary
 from llava_eval.scorers.base import Reading, Scorer, reference_among
-from llava_eval.stats import Bootstrap, bootstrap, cluster_totals
+from llava_eval.stats import Bootstrap, bootstrap, cluster_totals, effective_number
 
 METRICS = ("f1", "accuracy", "precision", "recall", "yes_ratio")
 OUTCOMES = ("tp", "fp", "tn", "fn")
@@ -31,7 +31,7 @@ def summarize_pope(scores: Sequence[Score]) -> Summary:
         scores: With a value each; their samples carry the group "category".
 
     Returns:
-        Percentages; "yes" is the positive class. The interval is a bootstrap over images.
+        Percentages; "yes" is the positive class. The standard error is a bootstrap over images.
 
     Source: haotian-liu/LLaVA, `llava/eval/eval_pope.py`; the paper's single number is the mean
     of the three F1.
@@ -43,7 +43,7 @@ def summarize_pope(scores: Sequence[Score]) -> Summary:
     totals = cluster_totals(
         [score.sample.cluster for score in scores], cells, len(categories) * len(OUTCOMES)
     )
-    table = bootstrap(totals, pope_figures)
+    table = pope_table(totals)
     counts = totals.sum(axis=0).reshape(len(categories), len(OUTCOMES)).sum(axis=1)
     rows = [
         {name: table.estimate((place, i), int(n)) for i, name in enumerate(METRICS)}
@@ -65,6 +65,24 @@ def pope_cells(scores: Sequence[Score]) -> tuple[list[str], list[int]]:
 def _outcome(score: Score) -> str:
     """Name the cell of the confusion matrix, as "tp" or "fn"."""
     return ("t" if score.value else "f") + ("p" if score.parsed == "yes" else "n")
+
+
+def pope_table(totals: NDArray[np.float64]) -> Bootstrap:
+    """Bootstrap the figures of every category and their means.
+
+    Args:
+        totals: Shape (images, categories x 4), counts of tp, fp, tn, fn.
+
+    Returns:
+        Shape (categories + 1, 5).
+    """
+    tp, fp, tn, fn = np.moveaxis(totals.reshape(len(totals), -1, len(OUTCOMES)), -1, 0)
+    n = tp + fp + tn + fn
+    over = np.stack([n, n, tp + fp, tp + fn, n], axis=-1)  # what each figure is a share of
+    clusters = effective_number(over)
+    # A mean is taken to be over the same images again: POPE asks all three about each.
+    mean = len(clusters) / (1 / np.maximum(clusters, 1)).sum(axis=0, keepdims=True)
+    return bootstrap(totals, pope_figures, clusters=np.concatenate([clusters, mean]), top=100.0)
 
 
 def pope_figures(totals: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -152,7 +170,7 @@ def summarize_mme(scores: Sequence[Score]) -> Summary:
         In points, `perception` of at most 2,000 and `cognition` of at most 800: sums of the
         tasks' `score`, which is `accuracy` of the questions plus `accuracy_plus` of the images
         (both questions correct), each in percent. A sum is None while one of its tasks has no
-        figure. The interval is a bootstrap over the images of each task by itself.
+        figure. The standard error is a bootstrap over the images of each task by itself.
 
     Raises:
         DataError: A task has more than two questions on an image.
@@ -165,7 +183,7 @@ def summarize_mme(scores: Sequence[Score]) -> Summary:
     """
     images = mme_images(scores)
     keys, totals = mme_totals(images)
-    table = bootstrap(totals, mme_points, strata=[task for task, _ in keys])
+    table = mme_table([task for task, _ in keys], totals)
     questions = Counter(score.sample.groups["category"] for score in scores)
     pairs = Counter(task for (task, _), values in images.items() if len(values) == 2)
     groups = {
@@ -217,6 +235,38 @@ def _mme_cells(task: str, image: str, values: Sequence[float]) -> NDArray[np.flo
     pair = len(values) == 2
     cells[MME_TASKS.index(task)] = sum(values), len(values), pair and all(values), pair
     return cells.ravel()
+
+
+def mme_table(tasks: Sequence[str], totals: NDArray[np.float64]) -> Bootstrap:
+    """Bootstrap the two sums and the figures of each task.
+
+    Args:
+        tasks: Task of each image.
+        totals: Shape (images, tasks x 4).
+
+    Returns:
+        Shape (2 + tasks x 3,), in the order of `mme_points`.
+    """
+    images = np.array([tasks.count(task) for task in MME_TASKS], dtype=np.float64)
+    clusters = [_sum_over(images[: len(PERCEPTION)]), _sum_over(images[len(PERCEPTION) :])]
+    tops = [200.0 * len(part) for part in (PERCEPTION, COGNITION)]
+    return bootstrap(
+        totals,
+        mme_points,
+        strata=tasks,
+        clusters=np.array([*clusters, *np.repeat(images, len(MME_FIGURES))]),
+        top=np.array([*tops, *[200.0, 100.0, 100.0] * len(MME_TASKS)]),
+    )
+
+
+def _sum_over(images: NDArray[np.float64]) -> float:
+    """Return how many images in one task would be as certain as the sum over these tasks.
+
+    A task with a single image says nothing of its own spread, nor does the sum then.
+    """
+    if images.min() < 2:
+        return 1.0
+    return float(len(images) ** 2 / (1 / images).sum())
 
 
 def mme_points(totals: NDArray[np.float64]) -> NDArray[np.float64]:
