@@ -14,6 +14,7 @@ from llava_eval.comparison_formats import FORMATS as COMPARISON_FORMATS
 from llava_eval.console import Console, result_table
 from llava_eval.engines import ENGINES, EngineSettings
 from llava_eval.errors import LlavaEvalError, UsageError
+from llava_eval.explain import DEFAULT, explain, show_explanations
 from llava_eval.leaderboard import FORMATS, Choice, build_leaderboard, refuse_mixture
 from llava_eval.predictions import load_grades, load_predictions
 from llava_eval.runner import evaluate, run_root
@@ -147,6 +148,13 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
+def _explain(options: argparse.Namespace) -> int:
+    if not options.run.is_dir():
+        raise UsageError(f"{options.run}: no such folder of runs")
+    print(show_explanations(explain(options.run, options.against, options.tasks_dir)))
+    return 0
+
+
 def _compare(options: argparse.Namespace) -> int:
     comparison = compare(
         options.baseline,
@@ -182,6 +190,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_submit(commands.add_parser("submit", help="write the files that a server takes"))
     _add_leaderboard(commands.add_parser("leaderboard", help="all results in one table"))
     _add_compare(commands.add_parser("compare", help="a candidate against a baseline, for CI"))
+    _add_explain(commands.add_parser("explain", help="why a number is not the published one"))
     tasks = commands.add_parser("tasks", help="list the tasks")
     _add_tasks_dir(tasks)
     tasks.set_defaults(command=_tasks)
@@ -240,6 +249,14 @@ def _add_submit(parser: argparse.ArgumentParser) -> None:
     add("--out", type=Path, metavar="DIR", help="(RUN/submission)")
     _add_tasks_dir(parser)
     parser.set_defaults(command=_submit)
+
+
+def _add_explain(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("run", type=Path, help="a run folder, or a folder of them")
+    add("--against", default=DEFAULT, metavar="ROW", help=f"a row of the table ({DEFAULT})")
+    _add_tasks_dir(parser)
+    parser.set_defaults(command=_explain)
 
 
 def _add_leaderboard(parser: argparse.ArgumentParser) -> None:
