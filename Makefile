@@ -7,6 +7,9 @@ BIN := $(VENV)/bin
 TASK ?= pope
 MODEL ?= demo
 ARGS ?=
+# The ten tasks that need no judge, for `make regress`.
+SCORED := vqav2,gqa,vizwiz,scienceqa,textvqa,pope,mme,mmbench,mmbench_cn,seedbench
+BASELINE := results/baselines/demo
 
 .DEFAULT_GOAL := help
 
@@ -48,8 +51,22 @@ format: install ## format and sort imports
 	@$(BIN)/ruff format .
 
 .PHONY: leaderboard
-leaderboard: install ## the table of all runs found under results/runs, beside the published rows
+leaderboard: install ## write results/README.md, and show the table of all runs under results/runs
+	@$(BIN)/python -m llava_eval.results_page results/README.md
 	@$(BIN)/llava-eval leaderboard $(ARGS)
+
+.PHONY: regress
+regress: install ## run the demo anew and compare it with the baseline under results/baselines
+	@rm -rf build/regress && mkdir -p build
+	@$(BIN)/llava-eval run --model demo --tasks $(SCORED) --out build/regress >build/regress.txt 2>&1 || \
+	  { cat build/regress.txt >&2; exit 1; }
+	@$(BIN)/llava-eval compare $(BASELINE) build/regress --max-drop 10 $(ARGS)
+
+.PHONY: baseline
+baseline: install ## make the baseline of `make regress` anew, where the demo's answers are meant to change
+	@rm -rf $(BASELINE)
+	@$(BIN)/llava-eval run --model demo --tasks $(SCORED) --out $(BASELINE)
+	@rm $(BASELINE)/*/run.lock $(BASELINE)/*/scores.jsonl
 
 .PHONY: mini
 mini: install ## rebuild the mini splits under tasks/mini

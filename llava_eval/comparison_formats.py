@@ -17,7 +17,7 @@ HEADING = (
     "candidate",
     "difference",
     "p (Holm)",
-    "could show",
+    "detectable",
     "gained",
     "lost",
     "samples",
@@ -123,7 +123,7 @@ def _rule(comparison: Comparison) -> str:
     return (
         f"allowed drop: {comparison.max_drop:g} % of a metric's scale "
         f"({', '.join(dict.fromkeys(allowed))}); brackets: 95 % interval; "
-        "could show: the smallest drop found with 80 % power"
+        "detectable: the smallest drop found with 80 % power"
     )
 
 
