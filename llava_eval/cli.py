@@ -85,6 +85,7 @@ def _run(options: argparse.Namespace) -> int:
             settings=settings,
             watcher=console,
             tasks_dir=options.tasks_dir,
+            until=options.until,
         )
     finally:
         console.close()
@@ -213,6 +214,12 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="N",
         help="draw N samples or fewer, but whole images: one at least",
+    )
+    add(
+        "--until",
+        type=float,
+        metavar="WIDTH",
+        help="draw whole images until the 95 %% interval is so narrow to either side",
     )
     add("--batch-size", type=int, default=defaults.batch_size, metavar="N")
     add("--memory", type=float, metavar="GIB", help="for the cache (default: half of what is free)")

@@ -103,6 +103,12 @@ def result_table(result: Result) -> str:
     counts = f"{result.n:,} samples: {result.unparsed:,} unparsed, {result.failed:,} failed"
     lines = [text_table(rows), "", f"{counts}, {result.missing:,} missing"]
     lines += [f"{name}: {text}" for name, text in result.notes.items()]
+    if result.drawn:
+        share = f"{100 * result.n / result.full_n:.1f} %"
+        lines.append(
+            f"asked {result.n:,} of {result.full_n:,} questions, {share}; "
+            "the intervals are for all of them"
+        )
     if result.mini:
         lines.append("mini split: not comparable with published numbers")
     return "\n".join(lines + [f"not the benchmark's number: {flaw}" for flaw in _flaws(result)])

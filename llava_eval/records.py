@@ -62,7 +62,9 @@ class DataSet:
         known: Whether `version` is one that the card knows.
         samples: In the order of the source.
         digest: Of everything in the rows that can move a score, images excepted.
-        drawn: Whether this is a draw of a larger set (`--limit`).
+        drawn: Whether this is a draw of a larger set (`--limit`, `--until`).
+        full_n: Rows of that larger set; 0 if this is none.
+        full_clusters: Its clusters.
     """
 
     source: str
@@ -71,6 +73,8 @@ class DataSet:
     samples: tuple[Sample, ...]
     digest: str
     drawn: bool = False
+    full_n: int = 0
+    full_clusters: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,11 +190,15 @@ class Result:
         failed: Requests that ended in an error.
         missing: Rows without a prediction.
         ungraded: Answers that wait for a judge, or for the benchmark's own server.
-        drawn: Whether the rows are a draw of the data set.
+        drawn: Whether the rows are a draw of the data set; its intervals are then for the
+            figures of all of it.
         known: Whether `version` is one that the card knows.
         metrics: Overall, over the rows that have an answer.
         groups: The same per group.
         notes: What the official tool prints besides, as text.
+        clusters: Clusters of the rows, by image in most tasks.
+        full_n: Rows of the set that the rows are a draw of; `n` if they are none.
+        full_clusters: Its clusters.
     """
 
     task: str
@@ -216,6 +224,9 @@ class Result:
     metrics: dict[str, Estimate] = field(default_factory=dict)
     groups: dict[str, dict[str, Estimate]] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
+    clusters: int = 0
+    full_n: int = 0
+    full_clusters: int = 0
 
     @property
     def complete(self) -> bool:

@@ -2,6 +2,8 @@
 
 load_task -> read_samples -> build_request -> Engine.generate -> predictions.jsonl
 -> score -> summarize -> result.json
+
+With `--until` the middle of it goes round, over larger and larger draws.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from llava_eval.samples import default_source, draw, read_samples
 from llava_eval.scoring import score_predictions
 from llava_eval.store import RunFolder
 from llava_eval.task import Task, load_task, task_names
+from llava_eval.until import check_scored_here, check_until, growing_draws, narrow_enough
 from llava_eval.version import __version__
 
 # An engine that fails this many batches in a row is broken, not unlucky.
@@ -89,6 +92,7 @@ def evaluate(
     settings: EngineSettings | None = None,
     watcher: Watcher | None = None,
     tasks_dir: Path | None = None,
+    until: float | None = None,
 ) -> list[Result]:
     """Evaluate a model on tasks.
 
@@ -104,6 +108,8 @@ def evaluate(
         settings: More about the engine; its `model` is ignored.
         watcher: Told about plan, progress and results.
         tasks_dir: A folder of the user's own cards.
+        until: Draw whole images at random until the 95 % interval of the primary metric is
+            this narrow, in the metric's unit to the larger side; not with `limit`.
 
     Returns:
         One result per task, in the given order.
@@ -117,11 +123,17 @@ def evaluate(
     chosen = [load_task(name, tasks_dir) for name in _names(tasks, tasks_dir)]
     if limit is not None and limit < 1:
         raise UsageError(f"--limit {limit}: must be at least 1")
+    if until is not None:
+        check_until(until, limit, chosen)
     read = [_read(task, data or default_source(task, model == DEMO), limit) for task in chosen]
+    if until is not None:
+        check_scored_here(chosen, read)
     engine = load_engine(_with_model(settings, model))
     root = run_root(model, out)
     return [
-        run_task(task, rows, engine, model, root / task.name, retry_failed, watcher or Nobody())
+        run_task(
+            task, rows, engine, model, root / task.name, retry_failed, watcher or Nobody(), until
+        )
         for task, rows in zip(chosen, read, strict=True)
     ]
 
@@ -134,24 +146,33 @@ def run_task(
     folder: Path,
     retry_failed: bool,
     watcher: Watcher,
+    until: float | None = None,
 ) -> Result:
     """Answer what is not answered yet, score everything, write the result."""
-    identity, environment = _describe(task, data, engine)
+    identity, environment = _describe(task, data, engine, until)
     with RunFolder.open(folder, identity, environment) as run:
         if retry_failed:
             run.drop_failed()
         watcher.start(Plan(model, task, data, folder, len(run.predictions), identity, environment))
-        started = time.perf_counter()
-        answered = _answer_missing(task, data, engine, run, watcher)
+        started, before = time.perf_counter(), len(run.predictions)
+        for part in [data] if until is None else growing_draws(data, run.predictions):
+            _answer_missing(task, part, engine, run, watcher)
+            scores, result = score_predictions(task, part, _answers_to(part, run))
+            if until is not None and narrow_enough(result.headline, until):
+                break
         seconds = time.perf_counter() - started
-        scores, result = score_predictions(task, data, run.predictions)
         run.finish(scores, result)
+        answered = len(run.predictions) - before
     watcher.finish(Outcome(result, folder, seconds, answered))
     return result
 
 
-def _describe(task: Task, data: DataSet, engine: Engine) -> tuple[Json, Json]:
-    """Say what a run is, and where and when it goes on."""
+def _describe(task: Task, data: DataSet, engine: Engine, until: float | None) -> tuple[Json, Json]:
+    """Say what a run is, and where and when it goes on.
+
+    How far it goes is no part of what it is: a run that stopped at a precision can go on to a
+    finer one, or to the end.
+    """
     identity = {
         "task": task.name,
         "protocol": task.protocol,
@@ -160,20 +181,24 @@ def _describe(task: Task, data: DataSet, engine: Engine) -> tuple[Json, Json]:
         "data": data.digest,
         "source": data.source,
     }
-    environment = engine.environment() | {
-        "llava_eval": __version__,
-        "system": platform.platform(),
-        "source": data.source,
-        "version": data.version,
-        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-    }
+    environment = (
+        engine.environment()
+        | {
+            "llava_eval": __version__,
+            "system": platform.platform(),
+            "source": data.source,
+            "version": data.version,
+            "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        }
+        | ({} if until is None else {"until": until})
+    )
     return identity | engine.identity(), environment
 
 
 def _answer_missing(
     task: Task, data: DataSet, engine: Engine, run: RunFolder, watcher: Watcher
-) -> int:
-    """Send what has no answer yet through the engine; return how many that were.
+) -> None:
+    """Send what has no answer yet through the engine.
 
     Raises:
         RunError: Everything failed, or several batches in a row did: the engine is broken.
@@ -189,7 +214,11 @@ def _answer_missing(
     if all(prediction.failed for prediction in run.predictions.values()):
         last = next(reversed(run.predictions.values()))
         raise _broken(run.path, f"all {len(run.predictions):,} requests failed", last)
-    return len(todo)
+
+
+def _answers_to(data: DataSet, run: RunFolder) -> dict[str, Prediction]:
+    """Return the answers to these rows; a run that was stopped later may hold more."""
+    return {s.id: run.predictions[s.id] for s in data.samples if s.id in run.predictions}
 
 
 def _names(tasks: Sequence[str] | str, tasks_dir: Path | None) -> list[str]:

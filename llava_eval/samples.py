@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -64,21 +65,45 @@ def draw(data: DataSet, limit: int, seed: int = 0) -> DataSet:
 
     At least one cluster is drawn. The order of the samples is kept.
     """
+    clusters = shuffled_clusters(data, seed)
+    sums = list(accumulate(map(len, clusters)))
+    return taken(data, clusters[: max(1, sum(n <= limit for n in sums))])
+
+
+def shuffled_clusters(data: DataSet, seed: int = 0) -> list[list[Sample]]:
+    """Return the samples cluster by cluster, clusters in a random order.
+
+    Args:
+        data: A sample without a cluster is one by itself.
+        seed: The same seed gives the same order, whatever the order of the rows.
+    """
     clusters: defaultdict[str, list[Sample]] = defaultdict(list)
     for sample in data.samples:
         clusters[sample.cluster or sample.id].append(sample)
     names = sorted(clusters)
     random.Random(seed).shuffle(names)  # noqa: S311 (a draw, not a secret)
-    kept: set[str] = set()
-    for name in names:
-        if kept and len(kept) + len(clusters[name]) > limit:
-            break
-        kept.update(sample.id for sample in clusters[name])
+    return [clusters[name] for name in names]
+
+
+def taken(data: DataSet, clusters: Sequence[Sequence[Sample]]) -> DataSet:
+    """Return a data set of some of its clusters, its samples in their order."""
+    kept = {sample.id for cluster in clusters for sample in cluster}
+    if len(kept) == len(data.samples):
+        return data
     samples = tuple(sample for sample in data.samples if sample.id in kept)
-    drawn = len(samples) < len(data.samples)
-    return DataSet(
-        data.source, data.version, data.known, samples, digest_of_samples(samples), drawn
+    return replace(
+        data,
+        samples=samples,
+        digest=digest_of_samples(samples),
+        drawn=True,
+        full_n=len(data.samples),
+        full_clusters=count_clusters(data.samples),
     )
+
+
+def count_clusters(samples: Iterable[Sample]) -> int:
+    """Return how many clusters samples come from; one without a cluster is one by itself."""
+    return len({sample.cluster or sample.id for sample in samples})
 
 
 def official_folder(task: Task, path: Path) -> Path | None:

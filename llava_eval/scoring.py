@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from llava_eval.errors import PredictionsError
 from llava_eval.predictions import Grades
 from llava_eval.records import DataSet, Estimate, Prediction, Result, Score, Summary
+from llava_eval.samples import count_clusters
 from llava_eval.scorers import SCORERS, JudgedScorer, Scorer
 from llava_eval.scorers.base import score_sample
+from llava_eval.stats import narrowed
 from llava_eval.task import Task
 
 ANSWERED = ("scored", "unparsed")
@@ -42,7 +44,8 @@ def score_predictions(
     scores = score_samples(task, data, predictions, grades)
     usable = usable_scores(task, scores)
     if usable:
-        return scores, _result(task, data, scores, scorer.summarize(usable))
+        summary = _of_full_set(data, usable, scorer.summarize(usable), scorer.grows)
+        return scores, _result(task, data, scores, summary)
     if any(score.status in (*ANSWERED, "ungraded") for score in scores):
         undefined = {name: Estimate(None, None, None, 0) for name in scorer.metrics}
         return scores, _result(task, data, scores, Summary(undefined, {}))
@@ -85,6 +88,30 @@ def _in_whole_clusters(scores: Sequence[Score]) -> list[Score]:
     return [score for score in scores if score.sample.cluster not in broken]
 
 
+def _of_full_set(
+    data: DataSet, scores: Sequence[Score], summary: Summary, grows: Sequence[str]
+) -> Summary:
+    """Make the intervals of a draw those of the full set's figures.
+
+    Every cluster that was drawn is known, so that only the others leave anything open. A metric
+    that grows with the number of samples says nothing of the full set's.
+    """
+    if not data.drawn or not data.full_clusters:
+        return summary
+    share = count_clusters(score.sample for score in scores) / data.full_clusters
+
+    def narrow(figures: Mapping[str, Estimate]) -> dict[str, Estimate]:
+        return {
+            name: Estimate(figure.value, None, None, figure.n)
+            if name in grows
+            else narrowed(figure, share)
+            for name, figure in figures.items()
+        }
+
+    groups = {name: narrow(figures) for name, figures in summary.groups.items()}
+    return Summary(narrow(summary.metrics), groups, summary.notes)
+
+
 def _check_known(data: DataSet, by_id: Mapping[str, object], what: str) -> None:
     unknown = sorted(by_id.keys() - {sample.id for sample in data.samples})
     if unknown:
@@ -97,6 +124,7 @@ def _check_known(data: DataSet, by_id: Mapping[str, object], what: str) -> None:
 
 def _result(task: Task, data: DataSet, scores: list[Score], summary: Summary) -> Result:
     statuses = [score.status for score in scores]
+    clusters = count_clusters(data.samples)
     return Result(
         task=task.name,
         **task.protocol_fields,
@@ -117,4 +145,7 @@ def _result(task: Task, data: DataSet, scores: list[Score], summary: Summary) ->
         metrics=summary.metrics,
         groups=summary.groups,
         notes=summary.notes,
+        clusters=clusters,
+        full_n=data.full_n or len(scores),
+        full_clusters=data.full_clusters or clusters,
     )

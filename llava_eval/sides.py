@@ -49,7 +49,7 @@ class Side:
     @property
     def data(self) -> str:
         """Digest of the rows that were asked."""
-        return str(self.run["identity"]["data"])
+        return str(self.result.get("data") or self.run["identity"]["data"])
 
     @property
     def source(self) -> str:

@@ -41,6 +41,8 @@ class Scorer:
         groups: Groupings that a card must map to columns; others are reported where they are.
         whole_clusters: Whether `summarize` gets only clusters all of whose samples have an
             answer, since it scores a cluster as one.
+        grows: Metrics that grow with the number of samples, so that those of a draw are not
+            those of the full set.
     """
 
     version: int
@@ -51,6 +53,7 @@ class Scorer:
     references: str
     groups: tuple[str, ...] = ()
     whole_clusters: bool = False
+    grows: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class JudgedScorer:
     """The same for a benchmark whose answers a judge grades.
 
     Attributes:
-        version, metrics, summarize, check, references, groups: As in `Scorer`.
+        version, metrics, summarize, check, references, groups, grows: As in `Scorer`.
         grade: Sample and the judge's replies about its answer to a `Reading`; None while the
             replies are not enough to read anything.
     """
@@ -70,6 +73,7 @@ class JudgedScorer:
     check: Callable[[Sample], None]
     references: str
     groups: tuple[str, ...] = ()
+    grows: tuple[str, ...] = ()
 
 
 def score_sample(

@@ -183,4 +183,5 @@ GQA = Scorer(
     check_gqa,
     references="the answer, in lower case",
     groups=("structural", "semantic"),
+    grows=("distribution",),
 )
