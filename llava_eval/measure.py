@@ -64,11 +64,21 @@ def measure(
     """
     if isinstance(metric, MeanMetric):
         units = _paired(metric.units(baseline), metric.units(candidate))
-        return _of_mean(*units) if units[0] else Measured()
+        return _within(_of_mean(*units), metric.full_scale) if units[0] else Measured()
     old, new = _same_rows(baseline, candidate, metric.readable)
     if not new:
         return Measured()
-    return _of_sums(metric.ledger(old), metric.ledger(new), _as_units(old), _as_units(new))
+    found = _of_sums(metric.ledger(old), metric.ledger(new), _as_units(old), _as_units(new))
+    return _within(found, metric.full_scale)
+
+
+def _within(found: Measured, full_scale: float) -> Measured:
+    """Keep an interval to what a difference can be."""
+    low, high = found.difference.low, found.difference.high
+    if low is None or high is None:
+        return found
+    bounds = {"low": max(low, -full_scale), "high": min(high, full_scale)}
+    return dataclasses.replace(found, difference=dataclasses.replace(found.difference, **bounds))
 
 
 def unchanged(samples: int) -> Measured:
