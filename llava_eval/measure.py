@@ -64,21 +64,11 @@ def measure(
     """
     if isinstance(metric, MeanMetric):
         units = _paired(metric.units(baseline), metric.units(candidate))
-        return _within(_of_mean(*units), metric.full_scale) if units[0] else Measured()
+        return _of_mean(*units) if units[0] else Measured()
     old, new = _same_rows(baseline, candidate, metric.readable)
     if not new:
         return Measured()
-    found = _of_sums(metric.ledger(old), metric.ledger(new), _as_units(old), _as_units(new))
-    return _within(found, metric.full_scale)
-
-
-def _within(found: Measured, full_scale: float) -> Measured:
-    """Keep an interval to what a difference can be."""
-    low, high = found.difference.low, found.difference.high
-    if low is None or high is None:
-        return found
-    bounds = {"low": max(low, -full_scale), "high": min(high, full_scale)}
-    return dataclasses.replace(found, difference=dataclasses.replace(found.difference, **bounds))
+    return _of_sums(metric.ledger(old), metric.ledger(new), _as_units(old), _as_units(new))
 
 
 def unchanged(samples: int) -> Measured:
@@ -117,8 +107,7 @@ def _of_mean(baseline: Sequence[Unit], candidate: Sequence[Unit]) -> Measured:
     found = _compared(*ledgers, baseline, candidate)
     if not (found.gained or found.lost):
         return found
-    difference = mean_difference(baseline, candidate)
-    found = _with_difference(found, difference)
+    found = _with_difference(found, mean_difference(baseline, candidate))
     if found.mcnemar is not None and _alone(baseline, candidate):
         # Then every swap of a cluster is one of a sample, and McNemar's p that of all swaps.
         return dataclasses.replace(found, p=found.mcnemar, test="McNemar, exact")

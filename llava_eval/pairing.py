@@ -6,6 +6,7 @@ of an image together. Everything is seeded.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 
@@ -30,10 +31,14 @@ def mean_difference(baseline: Sequence[Unit], candidate: Sequence[Unit]) -> Esti
 
     Returns:
         The mean of the units' differences, with the interval of a mean of so many clusters.
-        With clusters of one the standard error is s / sqrt(n), that of a paired t-test.
+        With clusters of one the standard error is s / sqrt(n), that of a paired t-test. A
+        difference of shares lies between -100 and 100, and so does the interval.
     """
     changes = [new.value - old.value for old, new in zip(baseline, candidate, strict=True)]
-    return mean_estimate(changes, cluster_numbers([unit.cluster for unit in candidate]))
+    found = mean_estimate(changes, cluster_numbers([unit.cluster for unit in candidate]))
+    if found.low is None or found.high is None:
+        return found
+    return dataclasses.replace(found, low=max(found.low, -100.0), high=min(found.high, 100.0))
 
 
 def sums_difference(baseline: Ledger, candidate: Ledger) -> Estimate:
