@@ -23,7 +23,11 @@ LATEX = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
+    '"': "''",  # the sign itself is not in LaTeX's default fonts
+    # A row that began with one of these would be read as an argument of the \\ before it.
+    "[": "{[}",
+    "]": "{]}",
+    "*": "{*}",
     "±": r"$\pm$",
     "†": r"$\dagger$",
     "–": "--",
