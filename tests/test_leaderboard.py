@@ -161,7 +161,7 @@ def test_runs_of_one_task_side_by_side_in_one_folder_are_rows(tmp_path):
     assert len(set(named(board_of(tmp_path)))) == 2
 
 
-# 112 rows of GQA's mini split; the second model errs where the first does, and in eight more places.
+# GQA's mini split: the second model errs where the first does, and in eight more places.
 FIRST = set(range(0, 90, 3))
 SECOND = FIRST | set(range(1, 90, 12))
 

@@ -1,5 +1,6 @@
 """The numbers that others published, and the page made of them."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -7,12 +8,14 @@ import pytest
 from llava_eval.errors import CardError
 from llava_eval.families import FAMILIES
 from llava_eval.published import load_published
-from llava_eval.results_page import results_page
+from llava_eval.results_page import rescored, results_page
 from llava_eval.scorers import SCORERS
+from llava_eval.store import RESULT, find_runs, read_json, result_from_json
 from llava_eval.strict import load_record
 from llava_eval.task import TABLE, load_task
 
-ROOT = Path(__file__).resolve().parents[1]
+RESULTS = Path(__file__).resolve().parents[1] / "results"
+BASELINES = find_runs([RESULTS / "baselines"])
 PUBLISHED = load_published()
 
 
@@ -93,7 +96,7 @@ def test_the_setting_is_that_of_a_family():
     ],
 )
 def test_a_slip_of_the_pen_is_one_line_that_names_the_place(tmp_path, change, message):
-    text = (ROOT / "results" / "published.yaml").read_text(encoding="utf-8")
+    text = (RESULTS / "published.yaml").read_text(encoding="utf-8")
     path = tmp_path / "published.yaml"
     path.write_text(text.replace(*change, 1), encoding="utf-8")
     with pytest.raises(CardError, match=message):
@@ -101,5 +104,24 @@ def test_a_slip_of_the_pen_is_one_line_that_names_the_place(tmp_path, change, me
 
 
 def test_the_page_of_results_is_current():
-    page = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
-    assert page == results_page(ROOT / "results" / "baselines")
+    page = (RESULTS / "README.md").read_text(encoding="utf-8")
+    assert page == results_page(BASELINES), "make leaderboard"
+
+
+@pytest.mark.parametrize("folder", BASELINES, ids=lambda folder: folder.name)
+def test_a_committed_result_is_what_its_predictions_score_today(folder):
+    numbers = [
+        [each for group in groups for each in metrics_of(group)]
+        for result in (result_from_json(read_json(folder / RESULT), ""), rescored(folder))
+        for groups in [[result.metrics, *result.groups.values()]]
+    ]
+    assert numbers[0] == pytest.approx(numbers[1], nan_ok=True), "make leaderboard"
+
+
+def metrics_of(group):
+    """All numbers of a group; what is undefined as NaN."""
+    return [
+        float("nan") if number is None else number
+        for estimate in group.values()
+        for number in dataclasses.astuple(estimate)
+    ]
