@@ -196,4 +196,11 @@ def _effect(effect: Effect) -> list[str]:
 
 def _wrapped(text: str, indent: int) -> list[str]:
     space = " " * indent
-    return textwrap.wrap(printable(text), WIDTH, initial_indent=space, subsequent_indent=space)
+    return textwrap.wrap(
+        printable(text),
+        WIDTH,
+        initial_indent=space,
+        subsequent_indent=space,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
