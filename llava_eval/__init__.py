@@ -5,6 +5,7 @@
 True
 """
 
+from llava_eval.comparison import Comparison, compare
 from llava_eval.engines import EngineSettings
 from llava_eval.errors import LlavaEvalError
 from llava_eval.predictions import load_grades, load_predictions
@@ -16,6 +17,7 @@ from llava_eval.task import load_task, task_names
 from llava_eval.version import __version__
 
 __all__ = [
+    "Comparison",
     "EngineSettings",
     "Estimate",
     "LlavaEvalError",
@@ -23,6 +25,7 @@ __all__ = [
     "Result",
     "Sample",
     "__version__",
+    "compare",
     "evaluate",
     "load_grades",
     "load_predictions",
