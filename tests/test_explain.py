@@ -5,7 +5,6 @@ import pytest
 from llava_eval.cli import main
 from llava_eval.effects import load_effects
 from llava_eval.explain import explain, show_explanations
-from llava_eval.families import FAMILIES
 from llava_eval.task import load_task, task_names
 from tests.boards import replayed, result_of, write_run
 from tests.test_leaderboard import POPE_VERSION, without_line
@@ -36,6 +35,12 @@ def explained(tmp_path, result, **model):
 )
 def test_a_difference_is_named_with_what_it_is_known_to_do(tmp_path, task, changes, model, words):
     assert words in explained(tmp_path, result_of(task, **changes), **model)
+
+
+def test_what_is_known_of_another_difference_is_not_told(tmp_path):
+    text = explained(tmp_path, result_of("textvqa", prompt=without_line("textvqa", "single")))
+    assert "no short-answer instruction what this does to the score is not known" in text
+    assert "12 points" not in text
 
 
 def test_the_published_protocol_is_recognised(tmp_path):
@@ -128,7 +133,3 @@ def test_every_effect_about_data_is_of_a_version_that_a_card_knows():
         if effect.field == "data" and effect.tasks:
             for task in effect.tasks:
                 assert any(effect.when in name for name in load_task(task).versions.values())
-
-
-def test_the_published_setting_is_that_of_a_family_we_have():
-    assert FAMILIES["llava-1.5"].pad_to_square

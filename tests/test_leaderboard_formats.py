@@ -178,6 +178,7 @@ def test_latex_is_balanced_escaped_and_has_every_cell(board):
     rows = [line for line in latex.splitlines() if line.endswith(r"\\")]
     assert len(rows) == 2 + len(board.lines)
     assert {row.count("&") for row in rows} == {len(board.columns)}
+    assert not [row for row in rows if row.startswith(("[", "*"))]  # an argument of the \\\\ above
     for environment in re.findall(r"\\begin\{(\w+\*?)\}", latex):
         assert latex.count(rf"\end{{{environment}}}") == 1
 

@@ -22,7 +22,8 @@ def wheel(tmp_path_factory):
 
 def test_the_wheel_holds_cards_mini_splits_published_numbers_and_the_demo(wheel):
     names = zipfile.ZipFile(wheel).namelist()
-    for name in ("tasks/pope.yaml", "tasks/mini/pope.parquet", "results/published.yaml"):
+    results = ("results/published.yaml", "results/effects.yaml")
+    for name in ("tasks/pope.yaml", "tasks/mini/pope.parquet", *results):
         assert f"llava_eval/{name}" in names
     assert "llava_eval/demo/checkpoint/model.safetensors" in names
     assert not [name for name in names if name.startswith(("tests/", "tasks/"))]
