@@ -256,10 +256,18 @@ def test_rows_are_chosen_by_a_part_of_their_name(tmp_path):
     assert [line.name for line in chosen.lines] == ["a-model", "LLaVA-1.5-13B-LoRA"]
 
 
+def test_a_published_row_without_a_number_in_the_columns_is_left_out(tmp_path):
+    write_run(tmp_path / "pope", result_of("pope"))
+    names = [line.name for line in board_of(tmp_path).lines]
+    assert "BLIP-2 (Vicuna-13B)" in names
+    assert "Shikra-13B" not in names
+
+
 def test_sorting_puts_marked_numbers_behind_and_rows_without_one_last(tmp_path):
     write_run(tmp_path / "a" / "pope", result_of("pope", 99.0, failed=1), model="a")
     write_run(tmp_path / "b" / "pope", result_of("pope", 86.5), model="b")
-    names = [line.name for line in board_of(tmp_path, sort="pope").lines]
+    board = board_of(tmp_path, tasks=("pope", "vqav2"), sort="pope")
+    names = [line.name for line in board.lines]
     assert names[:2] == ["LLaVA-1.5-13B-LoRA", "b"]
     assert names.index("a") == names.index("LLaVA-7B (v1)") + 1
     assert names[-1] == "Qwen-VL-Chat"

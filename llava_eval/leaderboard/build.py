@@ -49,7 +49,7 @@ def build_leaderboard(
     finished = [folder for folder in folders if (folder / RESULT).exists()]
     entries = [read_entry(folder) for folder in finished]
     columns = chosen_columns(_columns(entries, published, choice), choice)
-    lines = chosen_lines(_lines(entries, published), choice)
+    lines = chosen_lines(_lines(entries, published), columns, choice)
     ties = Ties(paired=ranked)
     lines = mark_differences(columns, lines)
     lines = mark_best(columns, rank(columns, lines, ties) if ranked else lines, ties)

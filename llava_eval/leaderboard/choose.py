@@ -41,8 +41,8 @@ def chosen_columns(columns: Sequence[Column], choice: Choice) -> list[Column]:
     return [by_task[task] for task in choice.tasks] if choice.tasks else list(columns)
 
 
-def chosen_lines(lines: Sequence[Line], choice: Choice) -> list[Line]:
-    """Keep the rows that are wanted, in their order.
+def chosen_lines(lines: Sequence[Line], columns: Sequence[Column], choice: Choice) -> list[Line]:
+    """Keep the rows that are wanted, in their order; a published one if it has a number there.
 
     Raises:
         UsageError: A part of a name is in no row; the nearest is named.
@@ -54,8 +54,14 @@ def chosen_lines(lines: Sequence[Line], choice: Choice) -> list[Line]:
     return [
         line
         for line in lines
-        if not choice.models or any(_in_name(part, line) for part in choice.models)
+        if (not line.source or _has_number(line, columns))
+        and (not choice.models or any(_in_name(part, line) for part in choice.models))
     ]
+
+
+def _has_number(line: Line, columns: Sequence[Column]) -> bool:
+    cells = [line.cells[column.task] for column in columns if column.task in line.cells]
+    return any(cell.estimate.value is not None for cell in cells)
 
 
 def _in_name(part: str, line: Line) -> bool:
