@@ -46,7 +46,8 @@ def _ranks(task: str, lines: Sequence[Line], ties: Ties) -> dict[int, str]:
     for place, line in enumerate(lines):
         cell = line.cells.get(task)
         if cell and cell.entry and cell.estimate.value is not None:
-            groups[(*cell.entry.identity.key, cell.mark)][place] = cell
+            alike = (*cell.entry.identity.key, cell.mark)
+            groups[alike][place] = cell
     ranks: dict[int, str] = {}
     for group in groups.values():
         if len(group) > 1:
