@@ -1,6 +1,7 @@
 """The paired statistics, held against scipy, statsmodels and brute force."""
 
 import dataclasses
+import itertools
 import math
 import warnings
 
@@ -204,6 +205,23 @@ def _drawn_difference(rng, before, after):
         for of in (before, after)
     ]
     return _f1(sides[1]) - _f1(sides[0])
+
+
+def test_all_swaps_of_a_mean_f1_are_those_of_swapping_images_by_hand():
+    side = pope(np.random.default_rng(1), images=5, each=12)
+    before, after = side(0.95), side(0.6)
+    found = measure(PAIRED["pope"]["f1"], before, after)
+    moved = []
+    for swapped in itertools.product([False, True], repeat=5):
+        turn = [swapped[int(score.sample.cluster)] for score in before]
+        sides = [
+            [new if t != second else old for old, new, t in zip(before, after, turn, strict=True)]
+            for second in (False, True)
+        ]
+        moved.append(abs(_f1(sides[1]) - _f1(sides[0])))
+    observed = abs(_f1(after) - _f1(before))
+    assert found.test == "all swaps of 5 clusters"
+    assert found.p == np.mean([m > observed - 1e-9 for m in moved])
 
 
 def test_two_sides_that_agree_are_compared_more_sharply_than_two_that_do_not():
