@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import scipy.stats
+import statsmodels.api as sm
 
 from llava_eval.intervals import deviation_interval, score_interval, t_interval, t_quantile
 from llava_eval.records import Estimate
@@ -92,6 +93,15 @@ def test_the_clustered_error_is_the_textbooks():
     # Residuals by cluster: a 1/4 - 3/4, b 1/4, c 1/4; 3/2 (1/4 + 1/16 + 1/16) / 16.
     figure = share_estimate([1, 0, 1, 1], ["a", "a", "b", "c"])
     assert figure.error == pytest.approx(100 * (3 / 2 * 6 / 16 / 16) ** 0.5, abs=1e-12)
+
+
+def test_the_clustered_error_is_that_of_statsmodels():
+    rng = np.random.default_rng(0)
+    owner = np.sort(rng.integers(40, size=300))
+    values = (rng.random(300) < rng.random(40)[owner]).astype(float)
+    constant = sm.OLS(values, np.ones(300))
+    theirs = constant.fit(cov_type="cluster", cov_kwds={"groups": owner}).bse[0]
+    assert share_estimate(values, [str(n) for n in owner]).error == pytest.approx(100 * theirs)
 
 
 @pytest.mark.parametrize("df", [1, 2, 3, 3.5, 5, 17, 23.7, 500])

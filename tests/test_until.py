@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from itertools import pairwise
 
@@ -107,6 +108,26 @@ def test_a_run_that_stopped_can_go_on_to_a_finer_width_and_to_the_end(tmp_path, 
     assert len(engine.asked) == len(set(engine.asked)) == 1200
     # What is there already is used, whatever width is asked for afterwards.
     assert run(data, engine, tmp_path / "run", until=3.0) == whole
+
+
+def test_the_interval_of_a_draw_leaves_out_what_is_known(data, answers):
+    part = draw(data, 900)
+    known = {sample.id: answers[sample.id] for sample in part.samples}
+    narrow = score_predictions(POPE, part, known)[1].headline
+    alone = dataclasses.replace(part, drawn=False, full_n=0, full_clusters=0)
+    wide = score_predictions(POPE, alone, known)[1].headline
+    assert narrow.value == wide.value
+    assert narrow.error == pytest.approx(wide.error / 2)  # a quarter of the images is left
+    assert narrow.high - narrow.low == pytest.approx((wide.high - wide.low) / 2)
+
+
+def test_a_figure_that_grows_with_the_number_of_questions_says_nothing_of_the_full_set():
+    task = load_task("gqa")
+    full = read_samples(task, "mini")
+    for data, known in ((full, True), (draw(full, 60), False)):
+        given = {sample.id: Prediction(sample.id, "red") for sample in data.samples}
+        figure = score_predictions(task, data, given)[1].metrics["distribution"]
+        assert (figure.error is not None) == (figure.low is not None) == known
 
 
 def test_every_draw_holds_the_one_before(data):

@@ -30,6 +30,7 @@ from llava_eval.bench.worlds import (
     soft_accuracy,
 )
 from llava_eval.errors import RunError
+from llava_eval.intervals import NORMAL
 from llava_eval.records import DataSet, Estimate, Prediction
 from llava_eval.runner import evaluate
 from llava_eval.samples import draw, read_samples
@@ -84,9 +85,17 @@ def worlds() -> list[World]:
 
 @dataclass(frozen=True)
 class Coverage:
-    """How often intervals held the truth, and their mean widths, ours and the naive ones."""
+    """How often intervals held the truth, in percent, and their mean widths.
+
+    Attributes:
+        ours: The intervals that we give.
+        plain: Value -+ 1.96 of our errors.
+        naive: Value -+ 1.96 of errors that take everything for independent.
+        width, naive_width: Mean width of ours and of the naive ones.
+    """
 
     ours: float
+    plain: float
     naive: float
     width: float
     naive_width: float
@@ -95,25 +104,26 @@ class Coverage:
 def coverage(world: World, trials: int, seed: int = SEED) -> Coverage:
     """Draw data sets from a world and count whose interval holds its truth, in percent."""
     rng = np.random.default_rng(seed)
-    counts = np.zeros(4)
+    counts = np.zeros(5)
     for _ in range(trials):
         ours, naive = world.draw(rng)
-        low, high = ours.low or 0.0, ours.high or 0.0
-        near = abs((ours.value or 0.0) - world.truth) <= naive
-        counts += (low <= world.truth <= high, near, high - low, 2 * naive)
-    return Coverage(*(counts * (100, 100, 1, 1) / trials))
+        off = abs((ours.value or 0.0) - world.truth)
+        plain = NORMAL * (ours.error or 0.0)
+        held = (_holds(ours, world.truth), off <= plain, off <= naive)
+        counts += (*held, _width(ours), 2 * naive)
+    return Coverage(*(counts * (100, 100, 100, 1, 1) / trials))
 
 
 def world_rows() -> Iterator[list[str]]:
     """Yield the rows of the first table."""
-    yield ["metric", "truth", "covered, %", "naive, %", "mean width", "naive width"]
+    yield ["metric", "truth", "covered, %", "plain, %", "naive, %", "mean width", "naive width"]
     for world in worlds():
         found = coverage(world, world.trials)
         naive = ["", ""]
         if not math.isnan(found.naive_width):
             naive = [f"{found.naive:.1f}", f"{found.naive_width:.2f}"]
-        cells = [f"{found.ours:.1f}", naive[0], f"{found.width:.2f}", naive[1]]
-        yield [world.name, f"{world.truth:.1f}", *cells]
+        held = [f"{found.ours:.1f}", f"{found.plain:.1f}", naive[0]]
+        yield [world.name, f"{world.truth:.1f}", *held, f"{found.width:.2f}", naive[1]]
 
 
 def fixed_set(rng: Generator, images: int, questions: int, mean: float, alike: float) -> Array:
