@@ -194,6 +194,9 @@ def _compare_task(
         return found
     usable = [usable_scores(task, of) for of in scores]
     measured = measure(metric, *usable) if metric else Measured()
+    if metric is None:
+        alone = f"no sample has a part of its own in {task.primary}: no paired test"
+        found = dataclasses.replace(found, notes=(*found.notes, alone))
     if not measured.samples and same_answers(*sides):
         measured = unchanged(len(rows.samples))
     return dataclasses.replace(found, measured=measured, verdict="inconclusive")

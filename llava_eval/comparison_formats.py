@@ -91,13 +91,22 @@ def _lines(comparison: Comparison) -> list[str]:
     for task in comparison.tasks:
         how = "compared all the same (--force)" if task.measured.samples else "refused"
         lines += [f"{task.task}: {how}: {each.words}" for each in task.apart]
-        lines += [f"{task.task}: {note}" for note in task.notes]
+        lines += [f"{task.task}: {note}" for note in (*task.notes, *_doubt(task))]
         lines += [
             f"{task.task}: {name} {_ids(ids)}"
             for name, ids in (("lost", task.measured.lost), ("gained", task.measured.gained))
             if ids
         ]
     return [*_recorded(comparison.tasks), *lines, *comparison.notes]
+
+
+def _doubt(task: TaskComparison) -> list[str]:
+    """Say what an inconclusive task leaves open."""
+    low = task.measured.difference.low
+    if task.verdict != "inconclusive" or low is None:
+        return []
+    places = _decimals(task)
+    return [f"a drop of {-low:.{places}f} is not excluded, {task.max_drop:g} {task.unit} allowed"]
 
 
 def _ids(ids: Sequence[str]) -> str:

@@ -348,7 +348,26 @@ def test_exit_codes_tell_pass_regression_and_inconclusive_apart(tmp_path, baseli
     little = run(tmp_path / "little", answers(wrong=range(6)))
     assert cli(capsys, baseline, worse)[0] == 3
     assert cli(capsys, worse, baseline)[0] == 0
-    assert cli(capsys, baseline, little)[0] == 4
+    code, out = cli(capsys, baseline, little)
+    assert code == 4
+    assert "gqa: a drop of 5.45 is not excluded, 0.5 percent allowed" in out
+
+
+def test_a_metric_without_a_part_for_each_sample_has_no_paired_test(tmp_path, baseline):
+    card = (Path(GQA.home) / "gqa.yaml").read_text("utf-8").replace("name: gqa", "name: spread")
+    (tmp_path / "cards").mkdir()
+    path = tmp_path / "cards" / "spread.yaml"
+    path.write_text(card.replace("primary: accuracy", "primary: distribution"), "utf-8")
+    own = load_task("spread", tmp_path / "cards")
+    rows = str(GQA.home / "mini" / "gqa.parquet")
+    data = read_samples(own, rows)
+    sides = [
+        run(tmp_path / str(wrong), answers(data, wrong=range(wrong)), data, own) for wrong in (0, 5)
+    ]
+    [found] = compare(*sides, tasks_dir=tmp_path / "cards").tasks
+    words = ("no sample has a part of its own in distribution: no paired test",)
+    assert (found.verdict, found.notes) == ("inconclusive", words)
+    assert compare(sides[0], sides[0], tasks_dir=tmp_path / "cards").verdict == "pass"
 
 
 @pytest.mark.parametrize(
