@@ -8,8 +8,8 @@ from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig
 from llava_eval.bench import engine as bench
 from llava_eval.bench import gpu, overhead
 from llava_eval.bench.floor import language_flops, necessary, vision_flops
-from llava_eval.bench.stages import ALL_STAGES
 from llava_eval.bench.workloads import invent_workload
+from llava_eval.engines.timing import ALL_STAGES
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from statistics import median
+from time import thread_time
 from typing import Any
 
 import torch
@@ -27,17 +28,16 @@ from llava_eval.bench.contest import (
     Timing,
     matmul_rate,
     ours,
-    stages_of,
     timed,
     transformers_generate,
 )
 from llava_eval.bench.floor import STAGES, Floor, floor_of
 from llava_eval.bench.models import SMALL, TINY, build_engine
 from llava_eval.bench.plot import plot_stages
-from llava_eval.bench.stages import ALL_STAGES
 from llava_eval.bench.workloads import Workload, invent_workload, prompt_texts
 from llava_eval.engines import EngineSettings
 from llava_eval.engines.hf import HfEngine
+from llava_eval.engines.timing import ALL_STAGES
 from llava_eval.records import Json
 
 IMAGES = {"pope": 3, "gqa": 2, "vqav2": 4, "mme": 6, "single": 8}
@@ -59,6 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
     shape, rounds = (TINY, 1) if options.quick else (SMALL, options.rounds)
     settings = EngineSettings("random weights", device="cpu", dtype="float32")
     engine = build_engine(shape, prompt_texts(workloads), settings)
+    engine.clock = thread_time
     report = run(engine, workloads, rounds)
     options.out.mkdir(parents=True, exist_ok=True)
     text = json.dumps(report, indent=2) + "\n"
@@ -93,11 +94,11 @@ def measure(engine: HfEngine, workload: Workload, rounds: int) -> Json:
                 continue
             if name == "ours":  # right before: the floor shall meet the same machine
                 rates.append(matmul_rate(engine.model, RATE_ROWS))
-            turns[name].append(timed(answer))
+            turns[name].append(timed(engine, answer))
             print(f"{workload.name} {name}: {turns[name][-1].cpu:.2f} s", file=sys.stderr)
     floor = floor_of(engine, workload, turns["batch1"][0].answers)
-    stages = stages_of(engine, workload.requests)
-    return _compared(workload, turns, floor, rates) | {"stages": stages, "rates": rates}
+    middle = sorted(turns["ours"], key=lambda turn: turn.cpu)[len(rates) // 2]
+    return _compared(workload, turns, floor, rates) | {"stages": middle.stages, "rates": rates}
 
 
 def _compared(

@@ -29,6 +29,9 @@ class Engine(Protocol):
     def environment(self) -> Json:
         """Return what is worth recording besides: versions, device, batch size."""
 
+    def performance(self) -> Json:
+        """Return what the last `generate` took: seconds by stage, memory; {} if nothing."""
+
 
 @dataclass(frozen=True)
 class EngineSettings:
@@ -43,7 +46,7 @@ class EngineSettings:
         dtype: "auto" (float32 on a CPU, else the checkpoint's own), "float32", "float16",
             "bfloat16".
         attention: An attention implementation of transformers.
-        batch_size: Most images in a batch (with sharing off, most requests).
+        batch_size: Most images on their way at once (with sharing off, most requests).
         share: Whether the questions about one image share its encoding and prefix.
         memory: GiB that the key-value cache may take; None: half of what is free.
         allow_pickle: Accept weights that are not safetensors.
@@ -57,7 +60,7 @@ class EngineSettings:
     device: str = "auto"
     dtype: str = "auto"
     attention: str = "sdpa"
-    batch_size: int = 16
+    batch_size: int = 32
     share: bool = True
     memory: float | None = None
     allow_pickle: bool = False

@@ -1,8 +1,10 @@
-"""How many tokens the key-value cache may hold."""
+"""How much memory there is for the key-value cache, and how much was held at most."""
 
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -33,5 +35,30 @@ def bytes_per_token(model: Any) -> int:
 def free_memory(device: torch.device) -> int:
     """Return the free bytes of a device; of the machine where the device shares its memory."""
     if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + kept
     return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def forget_peak(device: torch.device) -> None:
+    """Start anew with the peak of memory, where the system can (GPUs, Linux)."""
+    marks = Path("/proc/self/clear_refs")
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    elif os.access(marks, os.W_OK):
+        marks.write_text("5", encoding="ascii")
+
+
+def peak_memory(device: torch.device) -> int:
+    """Return the most bytes held since `forget_peak`: on a GPU there, else by this process."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    import resource  # not on every system
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
