@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from llava_eval.checkpoint import DEMO
 from llava_eval.leaderboard import flaws
-from llava_eval.records import Prediction, Result
+from llava_eval.records import Json, Prediction, Result
 from llava_eval.tables import show, text_table
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ class Console:
         print(f"\n{result_table(outcome.result)}\n")
         if outcome.answered:
             print(f"{outcome.answered:,} samples in {outcome.seconds:.1f} s: {rate:.1f} a second")
+        for line in performance_lines(outcome.performance):
+            print(line)
         print(f"files: {outcome.folder}")
 
     def close(self) -> None:
@@ -80,6 +82,25 @@ def _plan(plan: Plan) -> str:
 
 def _already(plan: Plan) -> str:
     return f", {plan.answered:,} of them answered before" if plan.answered else ""
+
+
+def performance_lines(performance: Json) -> list[str]:
+    """Say where the time went and how much memory was held.
+
+    >>> performance_lines({"stages": {"images": 2.0, "prefix": 3.0, "decode": 1.0}})
+    ['time: prefix 75%, decode 25%; beside it, images 2.0 s']
+    """
+    lines = []
+    seconds = dict(performance.get("stages", {}))
+    images = seconds.pop("images", 0.0)
+    whole = sum(seconds.values())
+    if whole:
+        shares = ", ".join(f"{stage} {took / whole:.0%}" for stage, took in seconds.items())
+        beside = f"; beside it, images {images:.1f} s" if images else ""
+        lines.append(f"time: {shares}{beside}")
+    if "peak_memory_bytes" in performance:
+        lines.append(f"memory: at most {performance['peak_memory_bytes'] / 2**20:,.0f} MiB")
+    return lines
 
 
 def result_table(result: Result) -> str:

@@ -45,12 +45,16 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One finished task of a run."""
+    """One finished task of a run.
+
+    `performance` is what the engine says of its work: seconds of its `stages`, `peak_memory_bytes`.
+    """
 
     result: Result
     folder: Path
     seconds: float
     answered: int
+    performance: Json
 
 
 class Watcher(Protocol):
@@ -144,9 +148,12 @@ def run_task(
         started = time.perf_counter()
         answered = _answer_missing(task, data, engine, run, watcher)
         seconds = time.perf_counter() - started
+        performance = engine.performance() if answered else {}
+        if answered:
+            run.note_work({"answered": answered, "seconds": seconds, **performance})
         scores, result = score_predictions(task, data, run.predictions)
         run.finish(scores, result)
-    watcher.finish(Outcome(result, folder, seconds, answered))
+    watcher.finish(Outcome(result, folder, seconds, answered, performance))
     return result
 
 

@@ -2,7 +2,7 @@
 
 A run folder holds
 
-    run.json            what this run is; sealed before the first prediction
+    run.json            what this run is, sealed before the first prediction; what it took
     predictions.jsonl   one line per answer, appended and flushed as answers arrive
     scores.jsonl        one line per row of the data
     result.json         the numbers
@@ -100,6 +100,11 @@ class RunFolder:
             lines = [_json(_prediction_line(p)) for p in kept.values()]
             write_text(self.path / PREDICTIONS, "".join(lines))
             self.predictions = kept
+
+    def note_work(self, work: Json) -> None:
+        """Add to `run.json` what answering took this time."""
+        run = read_run(self.path)
+        write_json(self.path / RUN, {**run, "work": [*run.get("work", []), work]})
 
     def finish(self, scores: Sequence[Score], result: Result) -> None:
         """Write the scores and the result."""

@@ -291,3 +291,10 @@ def test_an_image_whose_square_would_fill_the_memory_is_not_opened(engine):
     Image.new("L", (1, 60_000)).save(buffer, "PNG")
     asked = [Request("1", "What?", (ImageRef("long.png", buffer.getvalue),), 12)]
     assert "1 x 60000 pixels, padded to a square" in answer(engine, asked)["1"].error
+
+
+def test_a_model_spread_by_a_device_map_answers_the_same(tiny):
+    spread = load_engine(EngineSettings(str(tiny), device_map="auto"))
+    whole = load_engine(EngineSettings(str(tiny)))
+    assert answer(spread, requests()) == answer(whole, requests())
+    assert spread.environment()["device"] == "cpu"

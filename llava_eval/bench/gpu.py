@@ -105,7 +105,7 @@ def measure(engine: HfEngine, workload: Workload, clock: Clock, rate: float) -> 
     plain = transformers_generate(engine, few, 1)
     plain_seconds = (clock() - start) / len(few)
     floor = floor_of(engine, workload, answers)
-    stages = performance["seconds"]
+    stages = performance["stages"]
     return {
         "requests": len(workload.requests),
         "images": floor.images,

@@ -122,7 +122,7 @@ class HfEngine:
     def environment(self) -> Json:
         """Return what is worth recording besides."""
         return {
-            "device": str(self.model.device),
+            "device": _devices(self.model),
             "hardware": _hardware(self.model.device),
             "batch_size": self.settings.batch_size,
             "sharing": self.shares,
@@ -134,7 +134,7 @@ class HfEngine:
     def performance(self) -> Json:
         """Return the seconds of each stage of the last `generate`, and the most memory held."""
         return {
-            "seconds": self.stages.total(),
+            "stages": self.stages.total(),
             "peak_memory_bytes": peak_memory(self.model.device),
         }
 
@@ -406,6 +406,12 @@ def left_pad(rows: Sequence[list[int]], pad: int) -> tuple[torch.Tensor, torch.T
     ids = [[pad] * (width - len(row)) + row for row in rows]
     mask = [[0] * (width - len(row)) + [1] * len(row) for row in rows]
     return torch.tensor(ids), torch.tensor(mask)
+
+
+def _devices(model: Any) -> str:
+    """Name the device of a model, or all that its layers are spread over."""
+    spread = getattr(model, "hf_device_map", {"": model.device})
+    return ", ".join(dict.fromkeys(str(torch.device(place)) for place in spread.values()))
 
 
 def _hardware(device: torch.device) -> str:
