@@ -150,11 +150,11 @@ def llama_like_tokenizer(texts: Iterable[str], size: int = 1500) -> PreTrainedTo
     words.train_from_iterator((text.replace("\n", " ") for text in texts), trainer)
     learnt = json.loads(words.to_str())["model"]
     pieces = dict.fromkeys([*SPECIAL, *BYTES, *learnt["vocab"]])
-    merges = [tuple(merge) for merge in learnt["merges"]]
+    merges = [(left, right) for left, right in learnt["merges"]]
     return tokenizer_of(list(pieces), merges)
 
 
-def tokenizer_of(pieces: list[str], merges: list[tuple[str, ...]]) -> PreTrainedTokenizerFast:
+def tokenizer_of(pieces: list[str], merges: list[tuple[str, str]]) -> PreTrainedTokenizerFast:
     """Return a tokenizer of these pieces, built like LLaMA's, with `<image>` and `<pad>`.
 
     Args:

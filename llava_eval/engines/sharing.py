@@ -253,10 +253,11 @@ class Sharing:
         room = self.slots.columns - slot.base
         taken: list[Question] = []
         for question in slot.waiting:
-            if taken and question.length + 1 > room:  # a token of the answer, too
+            wanted = question.length + max(1, len(question.new))  # as many words again
+            if taken and wanted > room:
                 break
             taken.append(question)
-            room -= question.length + 1
+            room -= wanted
         del slot.waiting[: len(taken)]
         return taken
 
