@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
+from weakref import proxy
 
 import torch
 from transformers import DynamicCache
@@ -35,7 +36,8 @@ class Slots:
     def __init__(self, count: int, columns: int, device: torch.device) -> None:
         self.count, self.columns = count, columns
         self.cache = DynamicCache()
-        self.cache.layer_class_to_replicate = partial(SlotLayer, self)
+        # A proxy: in a circle of references, memory would outlive its last use.
+        self.cache.layer_class_to_replicate = partial(SlotLayer, proxy(self))
         # The last column is for padding: what is written there is nobody's.
         self.owners = torch.full((count, columns + 1), NOBODY, device=device)
         self.used = [0] * count
@@ -71,8 +73,14 @@ class Slots:
         return columns
 
     def forget(self, slot: int, columns: int) -> None:
-        """Forget what a slot holds from a column on."""
+        """Forget what a slot holds from a column on.
+
+        What nobody holds is zero: it is seen with the weight 0, and 0 times NaN would be NaN.
+        """
         self.owners[slot, columns:] = NOBODY
+        for layer in self.cache.layers:
+            for room in (layer.keys, layer.values):
+                room[slot, :, columns : self.used[slot]] = 0
         self.used[slot] = columns
 
     def set_aside(self, slot: int, start: int, room: int) -> None:
@@ -124,7 +132,6 @@ class SlotLayer(DynamicLayer):  # type: ignore[misc]
         return self._write(self.keys, key_states), self._write(self.values, value_states)
 
     def _room(self, new: torch.Tensor) -> torch.Tensor:
-        # Zeros, because what nobody sees has the weight 0, and 0 times NaN would be NaN.
         _, heads, _, size = new.shape
         return new.new_zeros(self.slots.count, heads, self.slots.columns + 1, size)
 
