@@ -169,12 +169,15 @@ class Sharing:
             groups: Taken as slots become free.
         """
         while True:
-            self._admit(list(islice(groups, self.slots.count - len(self.busy))))
+            admitted = list(islice(groups, self.slots.count - len(self.busy)))
+            if admitted:
+                self._admit(admitted)
             if not self.busy:
                 return
             self._ask()
             self._decode()
-            yield self._leave()
+            if done := self._leave():
+                yield done
 
     def _admit(self, groups: Sequence[Group]) -> None:
         """Put groups into the free slots and send their prefixes through the model."""
