@@ -36,7 +36,7 @@ class Stages:
     def __init__(self, device: torch.device, clock: Clock = perf_counter) -> None:
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self._clock = clock
-        self._on_gpu = device.type == "cuda"
+        self._device, self._on_gpu = device, device.type == "cuda"
         self._stack = ["other"]
         self._marks: list[tuple[str, Any]] = []
         self._last = self._mark()
@@ -92,7 +92,7 @@ class Stages:
         if not self._on_gpu:
             return self._clock()
         event: Any = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
-        event.record()
+        event.record(torch.cuda.current_stream(self._device))
         return event
 
     def _add_up(self) -> None:
