@@ -210,9 +210,11 @@ class HfEngine:
                     yield [*unread, *(p for group in done for p in self._predictions(group))]
                     unread.clear()
                 more = False
-            except Exception as error:  # noqa: BLE001 (the guard: whatever went wrong is recorded)
+            except Exception as error:  # the guard: whatever went wrong is recorded
                 questions = [q for slot in sharing.busy for q in slot.group.questions]
                 failed = [_failed(r, error) for q in questions for r in q.label.requests]
+                if not failed:  # nobody was on the way, so nobody would learn of it
+                    raise
             if unread or failed:
                 yield [*unread, *failed]
                 unread.clear()
@@ -287,7 +289,7 @@ class HfEngine:
             )
         new = output[:, ids.shape[1] :].tolist()
         return [
-            self._prediction(item.request, len(item.ids), tokens)
+            self._prediction(item.request, len(item.ids), tokens[: item.request.max_new_tokens])
             for item, tokens in zip(encoded, new, strict=True)
         ]
 
