@@ -141,7 +141,8 @@ class SlotLayer(DynamicLayer):  # type: ignore[misc]
         if slots.places is None:
             rows[:, :, slots.start : slots.seen] = new
         else:
-            rows.scatter_(2, slots.places[:, None, :, None].expand(new.shape), new)
+            places = slots.places.to(room.device)  # a layer may be on a GPU of its own
+            rows.scatter_(2, places[:, None, :, None].expand(new.shape), new)
         return rows[:, :, : slots.seen]
 
     def get_seq_length(self) -> int:
