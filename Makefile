@@ -92,6 +92,10 @@ bench: install ## time the engine against plain generate and the floor, in under
 bench-gpu: install ## time the engine at LLaVA-1.5-7B's shape on one GPU; without one, a dry pass
 	@$(BIN)/python -m llava_eval.bench.gpu --out results/bench $(ARGS)
 
+.PHONY: bench-precision
+bench-precision: install ## count the answers that half precision and sharing change on the demo
+	@OMP_NUM_THREADS=1 $(BIN)/python -m llava_eval.bench.precision --out results/bench $(ARGS)
+
 .PHONY: bench-overhead
 bench-overhead: install ## time everything that is not the model, for 100,000 questions
 	@OMP_NUM_THREADS=1 $(BIN)/python -m llava_eval.bench.overhead --out results/bench $(ARGS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 
 def plan_batches(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
@@ -25,26 +25,29 @@ def plan_batches(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
     return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
 
 
-def fill_batches(lengths: Sequence[int], most: int, room: int) -> list[list[int]]:
-    """Fill batches by tokens: rows of a batch take as much as its longest.
+def plan_slots(
+    columns: Sequence[int], most: int, room: int
+) -> Iterator[tuple[int, int, list[int]]]:
+    """Sort images into tiers of like size; all of a tier take turns in slots of one size.
 
     Args:
-        lengths: Tokens that each row takes in the cache.
-        most: Most rows in a batch, at least 1.
-        room: Tokens that all rows of a batch may take together; a row that is longer than
-            that is a batch of its own.
+        columns: Tokens that each image takes in the cache.
+        most: Most slots, at least 1.
+        room: Tokens that all slots may take together; an image that takes more than that gets
+            a single slot of its size.
 
-    Returns:
-        Places in `lengths`, each exactly once, longest rows first.
+    Yields:
+        Number of slots, columns of each, and the places in `columns` of a tier, largest first.
+        No image takes less than half of its slot.
 
-    >>> fill_batches([10, 40, 20, 20], 3, 60)
-    [[1], [2, 3, 0]]
+    >>> list(plan_slots([10, 40, 20, 15], 3, 60))
+    [(1, 40, [1, 2]), (3, 15, [3, 0])]
     """
-    batches: list[list[int]] = []
-    for place in sorted(range(len(lengths)), key=lambda place: -lengths[place]):
-        last = batches[-1] if batches else []
-        if last and len(last) < most and lengths[last[0]] * (len(last) + 1) <= room:
-            last.append(place)
-        else:
-            batches.append([place])
-    return batches
+    order = sorted(range(len(columns)), key=lambda place: -columns[place])
+    start = 0
+    for place in range(1, len(order) + 1):
+        size = columns[order[start]]
+        if place == len(order) or 2 * columns[order[place]] < size:
+            tier = order[start:place]
+            yield max(1, min(most, room // size, len(tier))), size, tier
+            start = place

@@ -66,6 +66,7 @@ def _run(options: argparse.Namespace) -> int:
         revision=options.revision,
         family=options.family,
         device=options.device,
+        device_map=options.device_map,
         dtype=options.dtype,
         attention=options.attn,
         batch_size=1 if options.exact else options.batch_size,
@@ -225,6 +226,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     add("--memory", type=float, metavar="GIB", help="for the cache (default: half of what is free)")
     add("--exact", action="store_true", help="every request alone, nothing shared: slow")
     add("--device", default=defaults.device, help="auto, cpu, cuda, cuda:1, mps")
+    add("--device-map", metavar="auto", help="spread a large model over all GPUs")
     add("--dtype", default=defaults.dtype, help="auto, float32, float16, bfloat16")
     add("--attn", default=defaults.attention, help="sdpa, eager, flash_attention_2")
     add("--engine", default=defaults.engine, help=", ".join(ENGINES))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from llava_eval.checkpoint import DEMO
 from llava_eval.identity import unanswered
 from llava_eval.records import Prediction, Result
+from llava_eval.store import Effort
 from llava_eval.tables import show, text_table
 
 if TYPE_CHECKING:
@@ -49,10 +51,9 @@ class Console:
     def finish(self, outcome: Outcome) -> None:
         """Close the progress bar and print the table."""
         self.close()
-        rate = outcome.answered / outcome.seconds if outcome.answered else 0.0
         print(f"\n{result_table(outcome.result)}\n")
-        if outcome.answered:
-            print(f"{outcome.answered:,} samples in {outcome.seconds:.1f} s: {rate:.1f} a second")
+        for line in effort_lines(outcome.efforts):
+            print(line)
         print(f"files: {outcome.folder}")
 
     def close(self) -> None:
@@ -80,6 +81,32 @@ def _plan(plan: Plan) -> str:
 
 def _already(plan: Plan) -> str:
     return f", {plan.answered:,} of them answered before" if plan.answered else ""
+
+
+def effort_lines(efforts: Sequence[Effort]) -> list[str]:
+    """Say how fast it went, where the time went and how much memory was held.
+
+    >>> effort_lines([Effort(90, 4.5, {"images": 2.0, "prefix": 3.0, "decode": 1.0}, 2**30)])
+    ... # doctest: +NORMALIZE_WHITESPACE
+    ['90 samples in 4.5 s: 20.0 a second',
+     'time: prefix 75%, decode 25%; beside it, images 2.0 s',
+     'memory: at most 1,024 MiB']
+    """
+    if not efforts:
+        return []
+    answered, seconds = sum(e.answered for e in efforts), sum(e.seconds for e in efforts)
+    lines = [f"{answered:,} samples in {seconds:.1f} s: {answered / seconds:.1f} a second"]
+    stages: Counter[str] = Counter()
+    for effort in efforts:
+        stages.update(effort.stages)
+    images = stages.pop("images", 0)
+    if stages:
+        whole = sum(stages.values())
+        shares = ", ".join(f"{stage} {took / whole:.0%}" for stage, took in stages.items())
+        beside = f"; beside it, images {images:.1f} s" if images else ""
+        lines.append(f"time: {shares}{beside}")
+    peak = max(effort.peak_memory_bytes for effort in efforts)
+    return lines + ([f"memory: at most {peak / 2**20:,.0f} MiB"] if peak else [])
 
 
 def result_table(result: Result) -> str:

@@ -19,10 +19,12 @@ class ImageRef:
     Attributes:
         name: What an error message calls it: a path, or a file and a row.
         read: Returns the encoded bytes (PNG, JPEG, ...); raises `DataError` or `OSError`.
+        key: Two images of one key are one file; "" where that is not known.
     """
 
     name: str
     read: Callable[[], bytes]
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

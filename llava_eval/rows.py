@@ -142,7 +142,8 @@ def file_image(folder: Path, name: str) -> ImageRef:
         folder: The folder that all images of the data set are in.
         name: As the data set gives it; a name that leads out of the folder is never opened.
     """
-    return ImageRef(str(folder / name), partial(_read_inside, folder, name))
+    path = str(folder / name)
+    return ImageRef(path, partial(_read_inside, folder, name), key=path)
 
 
 def _read_inside(folder: Path, name: str) -> bytes:

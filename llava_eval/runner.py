@@ -24,7 +24,7 @@ from llava_eval.prompts import build_request
 from llava_eval.records import DataSet, Json, Prediction, Result
 from llava_eval.samples import default_source, draw, read_samples
 from llava_eval.scoring import score_predictions
-from llava_eval.store import RunFolder
+from llava_eval.store import Effort, RunFolder
 from llava_eval.task import Task, load_task, task_names
 from llava_eval.until import check_scored_here, check_until, growing_draws, narrow_enough
 from llava_eval.version import __version__
@@ -48,12 +48,11 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One finished task of a run."""
+    """One finished task of a run; `efforts` as `RunFolder` has it."""
 
     result: Result
     folder: Path
-    seconds: float
-    answered: int
+    efforts: Sequence[Effort]
 
 
 class Watcher(Protocol):
@@ -154,16 +153,13 @@ def run_task(
         if retry_failed:
             run.drop_failed()
         watcher.start(Plan(model, task, data, folder, len(run.predictions), identity, environment))
-        started, before = time.perf_counter(), len(run.predictions)
         for part in [data] if until is None else growing_draws(data, run.predictions):
             _answer_missing(task, part, engine, run, watcher)
             scores, result = score_predictions(task, part, _answers_to(part, run))
             if until is not None and narrow_enough(result.headline, until):
                 break
-        seconds = time.perf_counter() - started
         run.finish(scores, result)
-        answered = len(run.predictions) - before
-    watcher.finish(Outcome(result, folder, seconds, answered))
+    watcher.finish(Outcome(result, folder, run.efforts))
     return result
 
 
@@ -198,19 +194,22 @@ def _describe(task: Task, data: DataSet, engine: Engine, until: float | None) ->
 def _answer_missing(
     task: Task, data: DataSet, engine: Engine, run: RunFolder, watcher: Watcher
 ) -> None:
-    """Send what has no answer yet through the engine.
+    """Send what has no answer yet through the engine, and note what that took.
 
     Raises:
         RunError: Everything failed, or several batches in a row did: the engine is broken.
     """
     todo = [build_request(task, s) for s in data.samples if s.id not in run.predictions]
-    failed_batches = 0
+    started, failed_batches = time.perf_counter(), 0
     for predictions in engine.generate(todo):
         run.append(predictions)
         watcher.advance(predictions)
         failed_batches = failed_batches + 1 if all(p.failed for p in predictions) else 0
         if failed_batches == MAX_FAILED_BATCHES:
             raise _broken(run.path, f"{failed_batches} failed batches in a row", predictions[0])
+    if todo:
+        seconds = time.perf_counter() - started
+        run.note_effort(Effort(len(todo), seconds, **engine.performance()))
     if all(prediction.failed for prediction in run.predictions.values()):
         last = next(reversed(run.predictions.values()))
         raise _broken(run.path, f"all {len(run.predictions):,} requests failed", last)

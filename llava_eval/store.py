@@ -2,7 +2,7 @@
 
 A run folder holds
 
-    run.json            what this run is; sealed before the first prediction
+    run.json            what this run is, sealed before the first prediction; what it took
     predictions.jsonl   one line per answer, appended and flushed as answers arrive
     scores.jsonl        one line per row of the data
     result.json         the numbers
@@ -16,6 +16,7 @@ import json
 import os
 import platform
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -33,18 +34,37 @@ LOCK = "run.lock"
 FREE = ("model", "protocol")
 
 
+@dataclass(frozen=True)
+class Effort:
+    """What it took to answer some requests.
+
+    Attributes:
+        answered: How many, failed ones included.
+        seconds: By the clock.
+        stages: Seconds of each stage of the engine, if it says.
+        peak_memory_bytes: The most that the engine held, if it says.
+    """
+
+    answered: int
+    seconds: float
+    stages: Mapping[str, float] = field(default_factory=dict)
+    peak_memory_bytes: int = 0
+
+
 class RunFolder:
     """One task of one model on disk.
 
     Attributes:
         path: The folder.
         predictions: What was already answered, by id; grows with `append`.
+        efforts: What this process did; `run.json` has that of all.
     """
 
     def __init__(self, path: Path, predictions: dict[str, Prediction], lock: IO[str]) -> None:
         self.path = path
         self.predictions = predictions
         self.lock = lock
+        self.efforts: list[Effort] = []
 
     @classmethod
     def open(cls, path: Path, identity: Json, environment: Json) -> RunFolder:
@@ -102,6 +122,13 @@ class RunFolder:
             lines = [_json(_prediction_line(p)) for p in kept.values()]
             write_text(self.path / PREDICTIONS, "".join(lines))
             self.predictions = kept
+
+    def note_effort(self, effort: Effort) -> None:
+        """Add to `run.json` what answering took this time."""
+        self.efforts.append(effort)
+        run = read_run(self.path)
+        line = dataclasses.asdict(effort)
+        write_json(self.path / RUN, {**run, "efforts": [*run.get("efforts", []), line]})
 
     def finish(self, scores: Sequence[Score], result: Result) -> None:
         """Write the scores and the result."""

@@ -99,7 +99,11 @@ def class_token_kept(engine: Any) -> AbstractContextManager[Any]:
 @contextmanager
 def double_bos(engine: Any) -> Any:
     whole = engine.tokenize
-    with mock.patch.object(engine, "tokenize", lambda *a: [1, *whole(*a)]) as patched:
+
+    def doubled(texts: list[str], has_image: bool) -> list[list[int]]:
+        return [[1, *ids] for ids in whole(texts, has_image)]
+
+    with mock.patch.object(engine, "tokenize", doubled) as patched:
         yield patched
 
 

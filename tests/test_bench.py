@@ -8,8 +8,8 @@ from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig
 from llava_eval.bench import engine as bench
 from llava_eval.bench import gpu, overhead
 from llava_eval.bench.floor import language_flops, necessary, vision_flops
-from llava_eval.bench.stages import ALL_STAGES
 from llava_eval.bench.workloads import invent_workload
+from llava_eval.engines.timing import ALL_STAGES
 
 
 @pytest.fixture(scope="module")
@@ -102,3 +102,22 @@ def test_the_floor_counts_what_is_shared_once():
     assert apart.total - together.total == vision_flops(config) + language_flops(
         config.text_config, 0, 3
     )
+
+
+def test_the_least_work_spares_the_last_layer_where_nothing_is_read():
+    text = LlamaConfig(
+        hidden_size=8, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2
+    )
+    assert language_flops(text, 0, 5, read=0) == 5 * 2 * (2 * 8 * 8)  # keys and values
+    assert language_flops(text, 0, 5, read=5) == language_flops(text, 0, 5)
+    assert language_flops(text, 0, 5, read=1) == 4 * 256 + language_flops(text, 4, 1)
+
+
+def test_the_least_work_has_the_system_text_once():
+    config = llava_7b()
+    image = config.image_token_id
+    one = necessary(config, [[([1, 2, image, 5], 1)]])
+    two = necessary(config, [[([1, 2, image, 5], 1)], [([1, 2, image, 6], 1)]])
+    system = language_flops(config.text_config, 0, 2, read=0)
+    assert two.least == 2 * one.least - system
+    assert two.total == 2 * one.total

@@ -75,7 +75,7 @@ def test_one_request_gives_what_plain_generate_gives(engine):
 
 
 def test_the_word_start_marker_stands_before_and_after_the_image(engine):
-    ids = engine.tokenize("What?", has_image=True)
+    ids = engine.tokenize(["What?"], has_image=True)[0]
     tokens = engine.tokenizer.convert_ids_to_tokens(ids)
     first = tokens.index("<image>")
     last = len(tokens) - tokens[::-1].index("<image>")
@@ -90,13 +90,13 @@ def test_the_image_takes_as_many_positions_as_it_has_features(engine):
 
 
 def test_there_is_one_bos_and_it_stands_first(engine):
-    ids = engine.tokenize("What?", has_image=True)
+    ids = engine.tokenize(["What?"], has_image=True)[0]
     assert [place for place, token in enumerate(ids) if token == 1] == [0]
 
 
 @pytest.mark.parametrize("has_image", [True, False])
 def test_special_tokens_in_a_question_are_plain_text(engine, has_image):
-    ids = engine.tokenize("Is <image> or </s> or <pad> here?", has_image)
+    ids = engine.tokenize(["Is <image> or </s> or <pad> here?"], has_image)[0]
     assert ids.count(engine.image_token) == has_image
     assert 2 not in ids
     assert engine.pad not in ids
@@ -291,3 +291,10 @@ def test_an_image_whose_square_would_fill_the_memory_is_not_opened(engine):
     Image.new("L", (1, 60_000)).save(buffer, "PNG")
     asked = [Request("1", "What?", (ImageRef("long.png", buffer.getvalue),), 12)]
     assert "1 x 60000 pixels, padded to a square" in answer(engine, asked)["1"].error
+
+
+def test_a_model_spread_by_a_device_map_answers_the_same(tiny):
+    spread = load_engine(EngineSettings(str(tiny), device_map="auto"))
+    whole = load_engine(EngineSettings(str(tiny)))
+    assert answer(spread, requests()) == answer(whole, requests())
+    assert spread.environment()["device"] == "cpu"

@@ -119,3 +119,16 @@ def test_tasks_may_be_given_as_text_or_list(tmp_path, data, write_jsonl, tasks):
         settings=EngineSettings("", engine="replay"),
     )
     assert [result.task for result in results] == ["pope"]
+
+
+def test_what_answering_took_is_kept_beside_the_run(tmp_path, data):
+    class Timed(ReplayEngine):
+        def performance(self):
+            return {"stages": {"prefix": 2.0}, "peak_memory_bytes": 5}
+
+    run(data, Timed(answers(data), "answers"), tmp_path / "run")
+    run(data, Timed(answers(data), "answers"), tmp_path / "run")  # nothing left to answer
+    (effort,) = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))["efforts"]
+    assert effort["answered"] == len(data.samples)
+    assert effort["stages"] == {"prefix": 2.0}
+    assert effort["peak_memory_bytes"] == 5

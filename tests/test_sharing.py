@@ -5,11 +5,12 @@ import dataclasses
 import pytest
 import torch
 
-from llava_eval.batching import fill_batches
+from llava_eval.batching import plan_slots
 from llava_eval.engines import EngineSettings, load_engine
-from llava_eval.engines import hf as hf_module
+from llava_eval.engines import sharing as sharing_module
+from llava_eval.engines.grouping import group_by_image, image_digests
 from llava_eval.engines.memory import bytes_per_token
-from llava_eval.engines.sharing import Group, Question, _turns, split_at_prefix
+from llava_eval.engines.sharing import split_at_prefix
 from llava_eval.records import Request
 from tests.test_hf import picture
 from tests.tiny import make_checkpoint
@@ -80,7 +81,7 @@ def test_tokens_equal_plain_generate(engine, shape, max_new_tokens):
 def test_tokens_do_not_depend_on_how_many_questions_are_packed(engine, packed, monkeypatch):
     asked = requests("mixed", 6)
     whole = shared(engine, asked)
-    monkeypatch.setattr(hf_module, "MOST_PACKED", packed)
+    monkeypatch.setattr(sharing_module, "MOST_PACKED", packed)
     assert shared(engine, asked) == whole
 
 
@@ -117,7 +118,7 @@ def test_pictures_are_told_apart_by_content_and_not_by_name(engine):
         Request("b", "What?", (picture(2, name="same.png"),), 4),
         Request("c", "What?", (picture(1, name="other.png"),), 4),
     ]
-    works, _ = engine._group(asked)
+    works, _ = group_by_image(asked, engine._ids(asked), image_digests(asked))
     assert [[r.id for r in work.requests] for work in works] == [["a", "c"], ["b"]]
 
 
@@ -158,11 +159,5 @@ def test_prompts_are_split_at_their_longest_common_prefix(prompts, prefix, rests
     assert split_at_prefix(prompts) == (prefix, rests)
 
 
-def test_turns_hold_every_question_once_and_not_too_many_tokens():
-    questions = [Question([0] * length, 1) for length in (30, 5, 50, 5, 5)]
-    turns = list(_turns([Group([1], None, questions)], 40))
-    assert [[len(q.ids) for q in turn[0]] for turn in turns] == [[30, 5], [50], [5, 5]]
-
-
-def test_batches_are_filled_by_tokens():
-    assert fill_batches([5, 5, 100, 5], most=2, room=20) == [[2], [0, 1], [3]]
+def test_images_share_slots_of_like_size():
+    assert list(plan_slots([5, 5, 100, 6], most=2, room=20)) == [(1, 100, [2]), (2, 6, [3, 0, 1])]

@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 import gc
-import resource
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from time import perf_counter, process_time, thread_time
+from time import perf_counter, process_time
 from typing import Any
-from unittest.mock import patch
 
 import torch
 
-from llava_eval.bench.stages import IMAGES, REST, StageClock
 from llava_eval.engines.hf import HfEngine, left_pad
-from llava_eval.images import open_image
+from llava_eval.engines.memory import forget_peak, peak_memory
+from llava_eval.engines.timing import Clock, Stages
 from llava_eval.records import Request
 
-Clock = Callable[[], float]  # seconds
 Answers = dict[str, tuple[str, int, int]]  # id: text, new tokens, prompt tokens
 
 
 @dataclass(frozen=True)
 class Timing:
-    """One pass over a workload: seconds of processor and clock, most memory held, answers."""
+    """One pass over a workload: seconds of processor and clock, most memory held, answers.
+
+    `stages` are the engine's own; empty where another one answered.
+    """
 
     cpu: float
     wall: float
     peak: int
     answers: Answers
+    stages: dict[str, float]
 
 
 def transformers_generate(engine: HfEngine, requests: Sequence[Request], rows: int) -> Answers:
@@ -82,55 +81,16 @@ def ours(engine: HfEngine, requests: Sequence[Request]) -> Answers:
     return answers
 
 
-def timed(answer: Callable[[], Answers]) -> Timing:
+def timed(engine: HfEngine, answer: Callable[[], Answers]) -> Timing:
     """Run one pass; its time is that of all threads of this process."""
     gc.collect()
-    forget_peak()
+    forget_peak(engine.model.device)
+    engine.stages = Stages(engine.model.device)
     cpu, wall = process_time(), perf_counter()
     answers = answer()
-    return Timing(process_time() - cpu, perf_counter() - wall, peak_memory(), answers)
-
-
-def stages_of(
-    engine: HfEngine,
-    requests: Sequence[Request],
-    clock: Clock = process_time,
-    inner_clock: Clock = thread_time,
-    beside: bool = False,
-) -> dict[str, float]:
-    """Run the engine once more and return the seconds of each stage.
-
-    Pictures are decoded in other threads than the model runs in; what is neither (hashing,
-    tokenising, grouping, masks) is the rest.
-
-    Args:
-        engine: Is watched from outside.
-        requests: To be answered.
-        clock: For the whole.
-        inner_clock: For each stage of the model, in its own thread.
-        beside: Whether pictures are decoded while `clock` counts something else.
-    """
-    stages = StageClock(inner_clock)
-
-    def noted(work: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        def run(argument: Any) -> Any:
-            start = thread_time()
-            result = work(argument)
-            stages.seconds[IMAGES] += thread_time() - start
-            return result
-
-        return run
-
-    start = clock()
-    with (
-        patch.object(engine, "pixels", noted(engine.pixels)),
-        patch("llava_eval.engines.hf.open_image", noted(open_image)),
-        stages.watch(engine.model),
-    ):
-        ours(engine, requests)
-    pictures = stages.seconds[IMAGES] if beside else 0.0
-    stages.seconds[REST] = clock() - start + pictures - sum(stages.seconds.values())
-    return dict(stages.seconds)
+    seconds = process_time() - cpu, perf_counter() - wall
+    peak = peak_memory(engine.model.device)
+    return Timing(*seconds, peak, answers, engine.stages.total())
 
 
 def matmul_rate(
@@ -169,21 +129,3 @@ def _rate(weights: Sequence[torch.Tensor], rows: int, clock: Clock, passes: int)
             seconds += clock() - start
             operations += sum(2 * rows * weight.numel() for weight in weights)
     return operations / seconds
-
-
-def forget_peak() -> None:
-    """Start anew with the peak of this process's memory, where the system can (Linux)."""
-    marks = Path("/proc/self/clear_refs")
-    if marks.exists():
-        marks.write_text("5", encoding="ascii")
-
-
-def peak_memory() -> int:
-    """Return the most bytes that this process has held since `forget_peak`."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        for line in status.read_text(encoding="ascii", errors="replace").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

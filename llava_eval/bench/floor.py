@@ -16,6 +16,10 @@ the MLP, and 1 + 576 = P places in the ViT, of which the layers up to the select
 The last term of ViT and LLaMA is attention: scores and weighted sum, each 2h for every pair of a
 token and one that it sees. Norms, activations, softmax and rotary embeddings are not counted, nor
 is the work of moving data; key-value heads may be fewer than heads.
+
+That is the floor of whole layers, prefix by prefix. `least` counts less: the system text, which
+all prefixes begin with, once for all; and of the last layer, where nothing is read from a token,
+only its keys and values. An engine that spares these too can be faster than the floor.
 """
 
 from __future__ import annotations
@@ -33,12 +37,13 @@ STAGES = ("vision", "prefix", "questions", "decode")
 
 @dataclass
 class Floor:
-    """Necessary operations by stage, and the counts behind them."""
+    """Necessary operations by stage, and the counts behind them; `least` is for all stages."""
 
     vision: int = 0
     prefix: int = 0
     questions: int = 0
     decode: int = 0
+    least: int = 0
     images: int = 0
     prefix_tokens: int = 0
     question_tokens: int = 0
@@ -79,19 +84,36 @@ def necessary(config: Any, groups: Iterable[Sequence[tuple[list[int], int]]]) ->
     """
     floor = Floor()
     text = config.text_config
+    groups = list(groups)
+    system = _system_length(config, groups)
+    floor.least += language_flops(text, 0, system, read=0)
     for prompts in groups:
         prefix = common_length([ids for ids, _ in prompts])
         floor.images += 1
         floor.vision += vision_flops(config)
         floor.prefix += language_flops(text, 0, prefix)
+        alone = any(len(ids) == prefix for ids, _ in prompts)
+        floor.least += vision_flops(config)
+        floor.least += language_flops(text, system, prefix - system, read=int(alone))
         floor.prefix_tokens += prefix
         floor.distinct += len(prompts)
         for ids, new in prompts:
-            floor.questions += language_flops(text, prefix, len(ids) - prefix) + head_flops(text)
-            floor.decode += language_flops(text, len(ids), new - 1) + (new - 1) * head_flops(text)
-            floor.question_tokens += len(ids) - prefix
+            own, head = len(ids) - prefix, head_flops(text)
+            decode = language_flops(text, len(ids), new - 1) + (new - 1) * head
+            floor.questions += language_flops(text, prefix, own) + head
+            floor.decode += decode
+            floor.least += language_flops(text, prefix, own, read=min(own, 1)) + head + decode
+            floor.question_tokens += own
             floor.new_tokens += new
     return floor
+
+
+def _system_length(config: Any, groups: Sequence[Sequence[tuple[list[int], int]]]) -> int:
+    """Count the tokens that all prompts begin with, before any image."""
+    prompts: list[list[int]] = [ids for group in groups for ids, _ in group]
+    common = prompts[0][: common_length(prompts)] if prompts else []
+    image: int = config.image_token_id
+    return common.index(image) if image in common else len(common)
 
 
 def common_length(rows: Sequence[Sequence[int]]) -> int:
@@ -117,14 +139,31 @@ def vision_flops(config: Any) -> int:
     return int(patching + layers * one_layer + projector)
 
 
-def language_flops(text: Any, start: int, count: int) -> int:
-    """Count the operations of `count` tokens that stand behind `start` others."""
+def language_flops(text: Any, start: int, count: int, read: int | None = None) -> int:
+    """Count the operations of `count` tokens that stand behind `start` others.
+
+    Args:
+        text: Configuration of the language model.
+        start: Number of tokens in the cache.
+        count: Number of tokens that go through the model.
+        read: From how many, the last ones, something is read behind the last layer; of the
+            others it needs keys and values only. None: whole layers for all.
+    """
     h, layers = text.hidden_size, text.num_hidden_layers
     head = getattr(text, "head_dim", None) or h // text.num_attention_heads
     queries, keys = text.num_attention_heads * head, text.num_key_value_heads * head
-    weights = h * (2 * queries + 2 * keys) + 3 * h * text.intermediate_size
-    pairs = count * start + count * (count + 1) // 2
-    return int(layers * (2 * count * weights + 4 * queries * pairs))
+    key_value = 2 * h * keys
+    weights = h * 2 * queries + key_value + 3 * h * text.intermediate_size
+
+    def whole_layer(start: int, count: int) -> int:
+        pairs = count * start + count * (count + 1) // 2
+        return int(2 * count * weights + 4 * queries * pairs)
+
+    if read is None:
+        return int(layers * whole_layer(start, count))
+    unread = count - read
+    last = 2 * unread * key_value + whole_layer(start + unread, read)
+    return int((layers - 1) * whole_layer(start, count) + last)
 
 
 def head_flops(text: Any) -> int:

@@ -23,21 +23,18 @@ from typing import Any
 import torch
 
 from llava_eval.bench.contest import (
-    Clock,
-    forget_peak,
     matmul_rate,
     ours,
-    peak_memory,
-    stages_of,
     transformers_generate,
 )
 from llava_eval.bench.floor import STAGES, floor_of
 from llava_eval.bench.full_size import FULL_SIZES, FullSize
 from llava_eval.bench.models import LLAVA_7B, TINY, build_engine
-from llava_eval.bench.stages import IMAGES, REST
 from llava_eval.bench.workloads import Workload, invent_workload, prompt_texts
 from llava_eval.engines import EngineSettings
 from llava_eval.engines.hf import HfEngine
+from llava_eval.engines.timing import ALL_STAGES, BESIDE, Clock
+from llava_eval.engines.timing import STAGES as TIMED
 from llava_eval.records import Json
 
 PICTURES = {"pope": 96, "gqa": 32, "vqav2": 96, "mme": 128, "single": 128, "long": 32}
@@ -99,17 +96,16 @@ def clock_of(device: torch.device) -> Clock:
 
 def measure(engine: HfEngine, workload: Workload, clock: Clock, rate: float) -> Json:
     """Time the engine on one workload, and plain generate on a few of its requests."""
-    _forget_peak(engine.model.device)
     start = clock()
     answers = ours(engine, workload.requests)
     seconds = clock() - start
-    peak = _peak(engine.model.device)
+    performance = engine.performance()
     few = workload.requests[:ONE_BY_ONE]
     start = clock()
     plain = transformers_generate(engine, few, 1)
     plain_seconds = (clock() - start) / len(few)
     floor = floor_of(engine, workload, answers)
-    stages = stages_of(engine, workload.requests, clock, clock, beside=True)
+    stages = performance["stages"]
     return {
         "requests": len(workload.requests),
         "images": floor.images,
@@ -119,18 +115,17 @@ def measure(engine: HfEngine, workload: Workload, clock: Clock, rate: float) -> 
         "flipped": sum(answers[key] != plain[key] for key in plain) / len(plain),
         "floor_seconds": floor.total / rate,
         "share_of_rate": floor.total / rate / seconds,
-        "peak_memory_bytes": peak,
+        "peak_memory_bytes": performance["peak_memory_bytes"],
         "stages": stages,
-        "limit": limiting(stages, seconds),
+        "limit": limiting(stages),
         "floor": asdict(floor),
     }
 
 
-def limiting(stages: dict[str, float], seconds: float) -> str:
-    """Name the stage that an engine waits for most: the pictures, if their thread never rests."""
-    if stages[IMAGES] > 0.9 * seconds:
-        return IMAGES
-    return max((*STAGES, REST), key=lambda stage: stages.get(stage, 0.0))
+def limiting(stages: dict[str, float]) -> str:
+    """Name the stage that takes longest; where the model waits, that is the pictures."""
+    longest = max(TIMED, key=lambda stage: stages.get(stage, 0.0))
+    return BESIDE if longest == "idle" else longest
 
 
 def full_size(size: FullSize, measured: Json) -> Json:
@@ -153,19 +148,6 @@ def full_size(size: FullSize, measured: Json) -> Json:
     }
 
 
-def _forget_peak(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-    else:
-        forget_peak()
-
-
-def _peak(device: torch.device) -> int:
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    return peak_memory()
-
-
 def markdown(report: dict[str, Any]) -> str:
     """Return two tables: the workloads, and the benchmarks in full size."""
     at = report["machine"]
@@ -174,11 +156,11 @@ def markdown(report: dict[str, Any]) -> str:
         f"{at['batch_size']}; {at['matmul_tflops']:.3g} TFLOP/s in the model's own products.",
         "",
         "| workload | questions / images | per s | speed-up | share of rate | limits "
-        f"| peak, GiB | flipped | {' | '.join((IMAGES, *STAGES, REST))} |",
-        "|---|---|---:|---:|---:|---|---:|---:|" + "---:|" * (len(STAGES) + 2),
+        f"| peak, GiB | flipped | {' | '.join(ALL_STAGES)} |",
+        "|---|---|---:|---:|---:|---|---:|---:|" + "---:|" * len(ALL_STAGES),
     ]
     for name, found in report["workloads"].items():
-        stages = " | ".join(f"{found['stages'].get(s, 0):.2f}" for s in (IMAGES, *STAGES, REST))
+        stages = " | ".join(f"{found['stages'].get(s, 0):.2f}" for s in ALL_STAGES)
         lines.append(
             f"| {name} | {found['requests']} / {found['images']} | {found['per_second']:.1f} "
             f"| {found['speedup_vs_batch1']:.1f}x | {found['share_of_rate']:.0%} "

@@ -121,12 +121,14 @@ def build_engine(
     return HfEngine(loaded, settings)
 
 
-def make_processor(tokenizer: PreTrainedTokenizerFast) -> LlavaProcessor:
+def make_processor(
+    tokenizer: PreTrainedTokenizerFast, image_size: int = IMAGE_SIZE
+) -> LlavaProcessor:
     """Return LLaVA-1.5's processor around a tokenizer."""
     return LlavaProcessor(
         image_processor=CLIPImageProcessorPil(
-            size={"shortest_edge": IMAGE_SIZE},
-            crop_size={"height": IMAGE_SIZE, "width": IMAGE_SIZE},
+            size={"shortest_edge": image_size},
+            crop_size={"height": image_size, "width": image_size},
         ),
         tokenizer=tokenizer,
         patch_size=PATCH,
@@ -148,7 +150,17 @@ def llama_like_tokenizer(texts: Iterable[str], size: int = 1500) -> PreTrainedTo
     words.train_from_iterator((text.replace("\n", " ") for text in texts), trainer)
     learnt = json.loads(words.to_str())["model"]
     pieces = dict.fromkeys([*SPECIAL, *BYTES, *learnt["vocab"]])
-    merges = [tuple(merge) for merge in learnt["merges"]]
+    merges = [(left, right) for left, right in learnt["merges"]]
+    return tokenizer_of(list(pieces), merges)
+
+
+def tokenizer_of(pieces: list[str], merges: list[tuple[str, str]]) -> PreTrainedTokenizerFast:
+    """Return a tokenizer of these pieces, built like LLaMA's, with `<image>` and `<pad>`.
+
+    Args:
+        pieces: By id; they begin with `SPECIAL` and `BYTES`.
+        merges: Of BPE.
+    """
     tokenizer = Tokenizer(
         models.BPE(
             {piece: number for number, piece in enumerate(pieces)},

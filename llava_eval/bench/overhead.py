@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
@@ -90,11 +91,13 @@ class Stopwatch:
 
     def lap(self, stage: str) -> None:
         """Give the time since the last lap to a stage."""
-        from llava_eval.bench.contest import peak_memory
+        import torch
+
+        from llava_eval.engines.memory import peak_memory
 
         now = process_time()
         self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._last
-        self.memory[stage] = peak_memory()
+        self.memory[stage] = peak_memory(torch.device("cpu"))
         self._last = process_time()
 
 
@@ -113,7 +116,7 @@ def measure(folder: Path) -> dict[str, Any]:
     data = read_samples(tasks[TASK], str(folder / "rows.jsonl"))
     watch.lap("rows")
     with (
-        patch("llava_eval.engines.hf.Batch", StubBatch),
+        patch("llava_eval.engines.hf.Sharing", StubSharing),
         patch.object(engine, "pixels", lambda image: None),
     ):
         result = run_task(tasks[TASK], data, engine, "stub", folder / "run", False, Nobody())
@@ -127,17 +130,20 @@ def measure(folder: Path) -> dict[str, Any]:
     }
 
 
-class StubBatch:
+class StubSharing:
     """Answers every question with the same two tokens, where a model would work."""
 
-    def __init__(self, model: Any, groups: Sequence[Any], *others: Any) -> None:
-        self.groups = groups
+    def __init__(self, model: Any, eos: Sequence[int], *others: Any) -> None:
+        self.eos = eos
+        self.busy: list[Any] = []
 
-    def answer(self, eos: Sequence[int], *others: Any) -> None:
-        """Write the answers where the engine looks for them."""
-        for group in self.groups:
-            for question in group.questions:
-                question.new += [300, eos[0]]
+    def answer(self, groups: Iterator[Any]) -> Iterator[list[Any]]:
+        """Write the answers where the engine looks for them, 32 images at a time."""
+        while some := list(islice(groups, 32)):
+            for group in some:
+                for question in group.questions:
+                    question.new += [300, self.eos[0]]
+            yield some
 
 
 def stub_engine(watch: Stopwatch) -> Any:

@@ -8,9 +8,18 @@ from typing import Any
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from llava_eval.bench.stages import ALL_STAGES
+from llava_eval.engines.timing import ALL_STAGES
 
-COLOURS = ("#bbbbbb", "#ccbb44", "#4477aa", "#66ccee", "#228833", "#ee6677")
+COLOURS = {
+    "images": "#bbbbbb",
+    "vision": "#ccbb44",
+    "prefix": "#4477aa",
+    "questions": "#66ccee",
+    "decode": "#228833",
+    "generate": "#aa3377",
+    "idle": "#eeeeee",
+    "other": "#ee6677",
+}
 
 
 def plot_stages(report: dict[str, Any], path: Path) -> None:
@@ -20,11 +29,14 @@ def plot_stages(report: dict[str, Any], path: Path) -> None:
     axes = figure.subplots()
     workloads = report["workloads"]
     bottoms = [0.0] * len(workloads)
-    for stage, colour in zip(ALL_STAGES, COLOURS, strict=True):
+    shown = [s for s in ALL_STAGES if any(found["stages"].get(s) for found in workloads.values())]
+    for stage in shown:
         heights = [
             1000 * found["stages"].get(stage, 0) / found["requests"] for found in workloads.values()
         ]
-        axes.bar(list(workloads), heights, bottom=bottoms, label=stage, color=colour, width=0.6)
+        axes.bar(
+            list(workloads), heights, bottom=bottoms, label=stage, color=COLOURS[stage], width=0.6
+        )
         bottoms = [bottom + height for bottom, height in zip(bottoms, heights, strict=True)]
     for place, found in enumerate(workloads.values()):
         floor = 1000 * found["floor_seconds"] / found["requests"]

@@ -29,6 +29,9 @@ class Engine(Protocol):
     def environment(self) -> Json:
         """Return what is worth recording besides: versions, device, batch size."""
 
+    def performance(self) -> Json:
+        """Return what the last `generate` took: `stages`, `peak_memory_bytes`; {} if nothing."""
+
 
 @dataclass(frozen=True)
 class EngineSettings:
@@ -40,10 +43,12 @@ class EngineSettings:
         revision: Branch, tag or commit on the Hub.
         family: Key of `families.FAMILIES`; None: recognised from the checkpoint.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
+        device_map: "auto" spreads a model that is larger than one GPU over all of them, which
+            needs the package accelerate; None: the whole model on one device.
         dtype: "auto" (float32 on a CPU, else the checkpoint's own), "float32", "float16",
             "bfloat16".
         attention: An attention implementation of transformers.
-        batch_size: Most images in a batch (with sharing off, most requests).
+        batch_size: Most images on their way at once (with sharing off, most requests).
         share: Whether the questions about one image share its encoding and prefix.
         memory: GiB that the key-value cache may take; None: half of what is free.
         allow_pickle: Accept weights that are not safetensors.
@@ -55,9 +60,10 @@ class EngineSettings:
     revision: str | None = None
     family: str | None = None
     device: str = "auto"
+    device_map: str | None = None
     dtype: str = "auto"
     attention: str = "sdpa"
-    batch_size: int = 16
+    batch_size: int = 32
     share: bool = True
     memory: float | None = None
     allow_pickle: bool = False
@@ -69,6 +75,12 @@ class EngineSettings:
             raise UsageError(f"--engine {self.engine}: not known; {known}")
         if self.batch_size < 1:
             raise UsageError(f"--batch-size {self.batch_size}: must be at least 1")
+        if self.device_map not in (None, "auto"):
+            raise UsageError(
+                f"--device-map {self.device_map}: not known; give auto or leave it out"
+            )
+        if self.device_map and self.device != "auto":
+            raise UsageError("--device-map: chooses devices itself; leave --device out")
         if self.memory is not None and self.memory <= 0:
             raise UsageError(f"--memory {self.memory}: must be more than 0 GiB")
 

@@ -1,10 +1,10 @@
 """The engine on `LlavaForConditionalGeneration`.
 
     requests -> token ids, each chunk of the prompt tokenised on its own
-             -> grouped by image, identical requests once          (pure Python, `batching`)
-    batch    -> images: RGB, padded to a square, CLIP's processor on the PIL backend; ahead of
-                the model, in a thread
-             -> prefixes prefilled once, questions packed, greedy  (`sharing`)
+             -> grouped by image, identical requests once          (`grouping`)
+    images   -> RGB, padded to a square, CLIP's processor on the PIL backend; in threads,
+                ahead of the model
+             -> prefixes prefilled once, questions packed, greedy  (`sharing`, `slots`)
              -> new tokens -> text
 
 With sharing off, prompts are padded on the left and go through transformers' own `generate`.
@@ -12,33 +12,42 @@ With sharing off, prompts are padded on the left and go through transformers' ow
 
 from __future__ import annotations
 
-import hashlib
 import platform
+from array import array
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from time import perf_counter, thread_time
 from typing import Any
 
 import torch
 import transformers
 
-from llava_eval.batching import fill_batches, plan_batches
+from llava_eval.batching import plan_batches, plan_slots
 from llava_eval.digests import digest_of
 from llava_eval.engines import EngineSettings
+from llava_eval.engines.grouping import Distinct, Work, ahead, group_by_image, image_digests
 from llava_eval.engines.loading import Loaded, load
-from llava_eval.engines.memory import cache_tokens
-from llava_eval.engines.sharing import Batch, Group, Question, split_at_prefix
+from llava_eval.engines.memory import cache_tokens, forget_peak, peak_memory
+from llava_eval.engines.sharing import (
+    Group,
+    Question,
+    Sharing,
+    columns_needed,
+    split_at_prefix,
+)
+from llava_eval.engines.slots import Slots
+from llava_eval.engines.timing import BESIDE, Clock, Stages
 from llava_eval.errors import LlavaEvalError, ModelError
 from llava_eval.families import prompt_chunks
 from llava_eval.images import open_image, pad_to_square
-from llava_eval.records import ImageRef, Json, Prediction, Request
+from llava_eval.records import Json, Prediction, Request
 
 # Attention that takes a mask of who sees whom; others go without sharing.
 MASKED_ATTENTION = ("sdpa", "eager")
-# Tokens of questions packed behind an image at once. More waste attention on what the mask
-# hides, fewer make the matrices of a pass small.
-MOST_PACKED = 512
-READERS = 4  # threads that read image files: the disk is slower than the hash
+# Threads that prepare pictures. A processor has better things to do; a GPU waits for them.
+PICTURE_THREADS = {"cpu": 1}
+PICTURE_THREADS_ELSEWHERE = 6
+TEXTS_AT_ONCE = 1000  # given to the tokenizer
 
 
 @dataclass(frozen=True)
@@ -56,34 +65,6 @@ class Encoded:
     pixels: torch.Tensor | None
 
 
-@dataclass(eq=False)
-class Distinct:
-    """A prompt about one image, and all requests that ask exactly this.
-
-    Attributes:
-        ids: Its tokens, the image as a single one.
-        max_new_tokens: Limit of its answer.
-        requests: At least one.
-    """
-
-    ids: list[int]
-    max_new_tokens: int
-    requests: list[Request] = field(default_factory=list)
-
-
-@dataclass(eq=False)
-class Work:
-    """One image with everything that is asked about it."""
-
-    image: ImageRef | None
-    prompts: dict[tuple[Any, ...], Distinct] = field(default_factory=dict)
-
-    @property
-    def requests(self) -> list[Request]:
-        """All requests about this image."""
-        return [request for prompt in self.prompts.values() for request in prompt.requests]
-
-
 class HfEngine:
     """Greedy generation with transformers, images and prefixes shared."""
 
@@ -95,6 +76,8 @@ class HfEngine:
         self.model = loaded.model
         self.eos, self.pad = loaded.eos, loaded.pad
         self.settings = settings
+        self.clock: Clock = perf_counter
+        self.stages = Stages(loaded.model.device)
         config = loaded.model.config
         self.image_token = config.image_token_id
         self.image_length = config.image_seq_length
@@ -139,7 +122,7 @@ class HfEngine:
     def environment(self) -> Json:
         """Return what is worth recording besides."""
         return {
-            "device": str(self.model.device),
+            "device": _devices(self.model),
             "hardware": _hardware(self.model.device),
             "batch_size": self.settings.batch_size,
             "sharing": self.shares,
@@ -148,118 +131,132 @@ class HfEngine:
             "transformers": transformers.__version__,
         }
 
+    def performance(self) -> Json:
+        """Return the seconds of each stage of the last `generate`, and the most memory held."""
+        return {
+            "stages": self.stages.total(),
+            "peak_memory_bytes": peak_memory(self.model.device),
+        }
+
     def generate(self, requests: Sequence[Request]) -> Iterator[list[Prediction]]:
         """Answer all requests.
 
         A request that cannot be encoded fails alone, an unreadable image fails its own
-        questions; an exception in a batch makes each of its predictions a failed one.
+        questions; an exception in the model fails the requests that were on their way.
         """
-        return self._shared(requests) if self.shares else self._plain(requests)
+        forget_peak(self.model.device)
+        self.stages = Stages(self.model.device, self.clock)
+        with self.stages.watch(self.model):
+            yield from self._shared(requests) if self.shares else self._plain(requests)
 
     def _shared(self, requests: Sequence[Request]) -> Iterator[list[Prediction]]:
-        works, failed = self._group(requests)
+        works, failed = group_by_image(requests, self._ids(requests), image_digests(requests))
         if failed:
-            yield failed
-        batches = self._batches(works)
-        with ThreadPoolExecutor(1) as ahead:
-            following = [ahead.submit(self._pixels_of, batch) for batch in batches[:1]]
-            for place, batch in enumerate(batches):
-                pixels = following.pop().result()
-                if place + 1 < len(batches):
-                    following.append(ahead.submit(self._pixels_of, batches[place + 1]))
-                yield self._answer(batch, pixels)
-
-    def _group(self, requests: Sequence[Request]) -> tuple[list[Work], list[Prediction]]:
-        """Put requests about the same picture together, and those that ask the same."""
-        works: dict[str, Work] = {}
-        failed = []
-        with ThreadPoolExecutor(READERS) as readers:
-            digests = readers.map(_image_digest, requests)
-            for request, digest in zip(requests, digests, strict=True):
-                try:
-                    if isinstance(digest, Exception):
-                        raise digest
-                    ids = self._tokens(request)
-                except Exception as error:  # noqa: BLE001 (the guard: it fails this one alone)
-                    failed.append(_failed(request, error))
-                    continue
-                work = works.setdefault(digest, Work(next(iter(request.images), None)))
-                key = (*ids, request.max_new_tokens)
-                prompt = work.prompts.setdefault(key, Distinct(ids, request.max_new_tokens))
-                prompt.requests.append(request)
-        return list(works.values()), failed
-
-    def _batches(self, works: Sequence[Work]) -> list[list[Work]]:
-        """Fill batches with images of like prefix, as many as the cache has room for."""
-        lengths = [self._cached(work) for work in works]
+            yield [_failed(request, error) for request, error in failed]
+        if not works:
+            return
+        system = self._system(works)
+        needed = [self._columns(work) for work in works]
         room = cache_tokens(self.model, self.settings.memory)
-        places = fill_batches(lengths, self.settings.batch_size, room)
-        return [[works[place] for place in batch] for batch in places]
+        for count, columns, places in plan_slots(needed, self.settings.batch_size, room):
+            yield from self._answer([works[place] for place in places], count, columns, system)
 
-    def _cached(self, work: Work) -> int:
-        """Count the columns that an image takes in the cache, at most."""
-        prompts = list(work.prompts.values())
-        prefix, rests = split_at_prefix([prompt.ids for prompt in prompts])
-        packed = max(MOST_PACKED, *map(len, rests)) if len(rests) > 1 else 0
-        answers = max(prompt.max_new_tokens for prompt in prompts)
-        questions = min(packed, sum(map(len, rests)))
-        columns: int = len(prefix) + self.image_length + questions + answers
-        return columns
+    def _system(self, works: Sequence[Work]) -> list[int]:
+        """Return what all prompts begin with, up to the image; every prefix goes on behind it."""
+        prompts = [prompt.ids for work in works for prompt in work.prompts]
+        common, _ = split_at_prefix([min(prompts), max(prompts)])
+        if self.image_token in common:
+            common = common[: common.index(self.image_token)]
+        shortest = min(len(self._prefix(p)) for work in works for p in self._sharing(work))
+        return common[: shortest - 1]
 
-    def _pixels_of(self, works: Sequence[Work]) -> list[torch.Tensor | Exception | None]:
-        """Decode the images of a batch; in place of one that cannot be read stands its error."""
-        found: list[torch.Tensor | Exception | None] = []
-        for work in works:
-            try:
-                found.append(self.pixels(open_image(work.image)) if work.image else None)
-            except Exception as error:  # noqa: BLE001 (the guard: it fails this image alone)
-                found.append(error)
-        return found
+    def _columns(self, work: Work) -> int:
+        """Count the columns that an image takes in the cache."""
+        image: int = (self.image_length - 1) * (work.image is not None)
+        groups = map(_questions, self._sharing(work))
+        most = max(columns_needed(asked, len(prefix)) for prefix, asked in groups)
+        return image + most
 
-    def _answer(self, works: Sequence[Work], pixels: Sequence[Any]) -> list[Prediction]:
-        failed = [
-            _failed(request, error)
-            for work, error in zip(works, pixels, strict=True)
-            if isinstance(error, Exception)
-            for request in work.requests
-        ]
-        whole = [
-            (work, values)
-            for work, values in zip(works, pixels, strict=True)
-            if not isinstance(values, Exception)
-        ]
-        try:
-            return failed + (self._answer_groups(whole) if whole else [])
-        except Exception as error:  # noqa: BLE001 (the guard: whatever went wrong is recorded)
-            rest = [request for work, _ in whole for request in work.requests]
-            return failed + [_failed(request, error) for request in rest]
-
-    def _answer_groups(self, whole: Sequence[tuple[Work, Any]]) -> list[Prediction]:
-        groups, asked = [], []
-        for work, pixels in whole:
-            for prompts in self._sharing(work):
-                prefix, rests = split_at_prefix([self._expand(prompt.ids) for prompt in prompts])
-                questions = [
-                    Question(rest, prompt.max_new_tokens)
-                    for rest, prompt in zip(rests, prompts, strict=True)
-                ]
-                groups.append(Group(prefix, pixels, questions))
-                asked += [
-                    (request, len(prefix) + len(question.ids), question)
-                    for question, prompt in zip(questions, prompts, strict=True)
-                    for request in prompt.requests
-                ]
-        with torch.inference_mode():
-            Batch(self.model, groups).answer(self.eos, MOST_PACKED)
-        return [self._prediction(request, n, question.new) for request, n, question in asked]
+    def _prefix(self, prompts: Sequence[Distinct]) -> list[int]:
+        return split_at_prefix([prompt.ids for prompt in prompts])[0]
 
     def _sharing(self, work: Work) -> list[list[Distinct]]:
         """Return the prompts that share a prefix: all, if the image stands in it, or none."""
-        prompts = list(work.prompts.values())
-        prefix, _ = split_at_prefix([prompt.ids for prompt in prompts])
-        if work.image is None or self.image_token in prefix:
-            return [prompts]
-        return [[prompt] for prompt in prompts]
+        prefix = self._prefix(work.prompts)
+        if self.image_token in prefix or (work.image is None and prefix):
+            return [work.prompts]
+        return [[prompt] for prompt in work.prompts]
+
+    def _answer(
+        self, works: Sequence[Work], count: int, columns: int, system: Sequence[int]
+    ) -> Iterator[list[Prediction]]:
+        """Answer the questions about some images, in slots of one size.
+
+        Args:
+            works: At least one.
+            count: Most slots.
+            columns: Of each slot.
+            system: Tokens that all prompts begin with.
+        """
+        unread: list[Prediction] = []
+        groups = self._groups(works, unread)
+        more = True
+        while more:
+            slots = Slots(min(count, len(works)), columns, self.model.device)
+            sharing = Sharing(self.model, self.eos, slots, self.stages, system)
+            failed: list[Prediction] = []
+            try:
+                for done in sharing.answer(groups):
+                    yield [*unread, *(p for group in done for p in self._predictions(group))]
+                    unread.clear()
+                more = False
+            except Exception as error:  # the guard: whatever went wrong is recorded
+                questions = [q for slot in sharing.busy for q in slot.group.questions]
+                failed = [_failed(r, error) for q in questions for r in q.label.requests]
+                if not failed:  # nobody was on the way, so nobody would learn of it
+                    raise
+            if unread or failed:
+                yield [*unread, *failed]
+                unread.clear()
+
+    def _groups(self, works: Sequence[Work], unread: list[Prediction]) -> Iterator[Group]:
+        """Yield works as groups with their pixels; put the questions of what cannot be read aside.
+
+        Args:
+            works: In the order in which they are wanted.
+            unread: Gets a failed prediction for every question about a picture that is none.
+        """
+        kind = self.model.device.type
+        threads = PICTURE_THREADS.get(kind, PICTURE_THREADS_ELSEWHERE)
+        coming = ahead(self._pixels_of, works, threads, most=self.settings.batch_size)
+        while True:
+            with self.stages("idle"):
+                work, (pixels, seconds) = next(coming, (None, (None, 0.0)))
+            if work is None:
+                return
+            self.stages.seconds[BESIDE] += seconds
+            if isinstance(pixels, Exception):
+                unread += [_failed(request, pixels) for request in work.requests]
+                continue
+            for prompts in self._sharing(work):
+                prefix, questions = _questions(prompts)
+                yield Group(self._expand(prefix), pixels, questions)
+
+    def _pixels_of(self, work: Work) -> tuple[torch.Tensor | Exception | None, float]:
+        """Decode and prepare a picture, or say why not; and what it took, in seconds."""
+        start = thread_time()
+        try:
+            made: Any = self.pixels(open_image(work.image)) if work.image else None
+        except Exception as error:  # noqa: BLE001 (the guard: it fails this image alone)
+            made = error
+        return made, thread_time() - start
+
+    def _predictions(self, group: Group) -> list[Prediction]:
+        return [
+            self._prediction(request, len(group.prefix) + len(question.ids), question.new)
+            for question in group.questions
+            for request in question.label.requests
+        ]
 
     def _plain(self, requests: Sequence[Request]) -> Iterator[list[Prediction]]:
         lengths = [len(request.text) for request in requests]
@@ -285,14 +282,14 @@ class HfEngine:
         pixels = [item.pixels for item in encoded if item.pixels is not None]
         if pixels:
             inputs["pixel_values"] = torch.cat(pixels).to(self.model.dtype)
-        with torch.inference_mode():
+        with self.stages("generate"), torch.inference_mode():
             output = self.model.generate(
                 **{name: value.to(self.model.device) for name, value in inputs.items()},
                 max_new_tokens=max(item.request.max_new_tokens for item in encoded),
             )
         new = output[:, ids.shape[1] :].tolist()
         return [
-            self._prediction(item.request, len(item.ids), tokens)
+            self._prediction(item.request, len(item.ids), tokens[: item.request.max_new_tokens])
             for item, tokens in zip(encoded, new, strict=True)
         ]
 
@@ -303,34 +300,43 @@ class HfEngine:
             DataError: Its image cannot be read.
             ModelError: It is longer than the model's context.
         """
-        ids = self._expand(self._tokens(request))
+        (ids,) = self._ids([request])
+        if isinstance(ids, Exception):
+            raise ids
         image = open_image(request.images[0]) if request.images else None
-        return Encoded(request, ids, None if image is None else self.pixels(image))
+        pixels = None if image is None else self.pixels(image)
+        return Encoded(request, self._expand(ids), pixels)
 
-    def _tokens(self, request: Request) -> list[int]:
-        """Return the token ids of a request, the image as a single one.
+    def _ids(self, requests: Sequence[Request]) -> list[array[int] | Exception]:
+        """Return the token ids of each request, the image as a single one, or why it has none."""
+        found: dict[tuple[str, bool], array[int]] = {}
+        for has_image in (False, True):
+            texts = list(dict.fromkeys(r.text for r in requests if bool(r.images) == has_image))
+            for start in range(0, len(texts), TEXTS_AT_ONCE):
+                some = texts[start : start + TEXTS_AT_ONCE]
+                for text, ids in zip(some, self.tokenize(some, has_image), strict=True):
+                    found[text, has_image] = array("i", ids)
+        return [self._fitting(r, found[r.text, bool(r.images)]) for r in requests]
 
-        Raises:
-            ModelError: It is longer than the model's context.
-        """
-        ids = self.tokenize(request.text, bool(request.images))
+    def _fitting(self, request: Request, ids: array[int]) -> array[int] | Exception:
         length = len(ids) + (self.image_length - 1) * bool(request.images)
         if length + request.max_new_tokens > self.context:
-            raise ModelError(
+            return ModelError(
                 f"{request.id}: {length} prompt and {request.max_new_tokens} answer tokens do "
                 f"not fit into the model's context of {self.context}"
             )
         return ids
 
-    def _expand(self, ids: list[int]) -> list[int]:
+    def _expand(self, ids: Sequence[int]) -> list[int]:
         """Give the image as many positions as it has features."""
         if self.image_token not in ids:
-            return ids
+            return list(ids)
         place = ids.index(self.image_token)
-        return ids[:place] + [self.image_token] * self.image_length + ids[place + 1 :]
+        image = [self.image_token] * self.image_length
+        return [*ids[:place], *image, *ids[place + 1 :]]
 
-    def tokenize(self, text: str, has_image: bool) -> list[int]:
-        """Return the token ids of a prompt, the image as a single one.
+    def tokenize(self, texts: Sequence[str], has_image: bool) -> list[list[int]]:
+        """Return the token ids of prompts, the image as a single one.
 
         Each chunk of the template is tokenised on its own, which puts the LLaMA tokenizer's
         word-start marker (29871) both before and after the image, as in the original. Special
@@ -338,14 +344,24 @@ class HfEngine:
 
         Source: haotian-liu/LLaVA, `llava/mm_utils.py` (`tokenizer_image_token`).
         """
-        first, *rest = prompt_chunks(self.family, text, has_image)
-        ids: list[int] = self.tokenizer(first, split_special_tokens=True).input_ids
+        chunks = [prompt_chunks(self.family, text, has_image) for text in texts]
+        first, *rest = zip(*chunks, strict=True)
+        rows = self._tokenize_chunks(first, add_special_tokens=True)
         for chunk in rest:
-            ids.append(self.image_token)
-            ids += self.tokenizer(
-                chunk, split_special_tokens=True, add_special_tokens=False
-            ).input_ids
-        return ids
+            following = self._tokenize_chunks(chunk, add_special_tokens=False)
+            rows = [
+                [*row, self.image_token, *more] for row, more in zip(rows, following, strict=True)
+            ]
+        return rows
+
+    def _tokenize_chunks(self, chunks: Sequence[str], add_special_tokens: bool) -> list[list[int]]:
+        """Tokenise texts, each different one once: what stands before the image is one text."""
+        different = list(dict.fromkeys(chunks))
+        encoded = self.tokenizer(
+            different, split_special_tokens=True, add_special_tokens=add_special_tokens
+        )
+        found = dict(zip(different, encoded.input_ids, strict=True))
+        return [found[chunk] for chunk in chunks]
 
     def pixels(self, image: Any) -> torch.Tensor:
         """Return the pixel values of an RGB image: shape (1, 3, height, width)."""
@@ -369,14 +385,13 @@ def _failed(request: Request, error: Exception) -> Prediction:
     return Prediction(request.id, "", "error", reason)
 
 
-def _image_digest(request: Request) -> str | Exception:
-    """Name a picture by its content: the same one often has several names and rows."""
-    if not request.images:
-        return ""
-    try:
-        return hashlib.sha256(request.images[0].read()).hexdigest()
-    except Exception as error:  # noqa: BLE001 (the guard: it fails this image's questions alone)
-        return error
+def _questions(prompts: Sequence[Distinct]) -> tuple[list[int], list[Question]]:
+    """Split prompts into what they share, and a question each."""
+    prefix, rests = split_at_prefix([prompt.ids for prompt in prompts])
+    return prefix, [
+        Question(rest, prompt.max_new_tokens, prompt)
+        for rest, prompt in zip(rests, prompts, strict=True)
+    ]
 
 
 def left_pad(rows: Sequence[list[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -393,6 +408,12 @@ def left_pad(rows: Sequence[list[int]], pad: int) -> tuple[torch.Tensor, torch.T
     ids = [[pad] * (width - len(row)) + row for row in rows]
     mask = [[0] * (width - len(row)) + [1] * len(row) for row in rows]
     return torch.tensor(ids), torch.tensor(mask)
+
+
+def _devices(model: Any) -> str:
+    """Name the device of a model, or all that its layers are spread over."""
+    spread = getattr(model, "hf_device_map", {"": model.device})
+    return ", ".join(dict.fromkeys(str(torch.device(place)) for place in spread.values()))
 
 
 def _hardware(device: torch.device) -> str:

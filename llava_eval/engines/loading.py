@@ -151,6 +151,7 @@ def _load_model(checkpoint: Checkpoint, config: Any, settings: EngineSettings) -
         config=config,
         dtype=_dtype(settings.dtype, device, config),
         attn_implementation=settings.attention,
+        device_map=settings.device_map,
         use_safetensors=None if settings.allow_pickle else True,
         output_loading_info=True,
     )
@@ -161,7 +162,7 @@ def _load_model(checkpoint: Checkpoint, config: Any, settings: EngineSettings) -
                 f"{checkpoint.folder}: {len(keys)} {what.replace('_', ' ')} in the weights "
                 f"({some}); they do not belong to this config.json"
             )
-    return model.to(device).eval()
+    return (model if settings.device_map else model.to(device)).eval()
 
 
 def _device(name: str) -> torch.device:

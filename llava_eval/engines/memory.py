@@ -1,8 +1,11 @@
-"""How many tokens the key-value cache may hold."""
+"""How much memory there is for the key-value cache, and how much was held at most."""
 
 from __future__ import annotations
 
 import os
+import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -33,5 +36,39 @@ def bytes_per_token(model: Any) -> int:
 def free_memory(device: torch.device) -> int:
     """Return the free bytes of a device; of the machine where the device shares its memory."""
     if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + kept
+    available = _linux("meminfo", "MemAvailable")
+    # Elsewhere nothing tells what is free.
+    return available or os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def forget_peak(device: torch.device) -> None:
+    """Start anew with the peak of memory, where the system can (GPUs, Linux)."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    else:
+        with suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def peak_memory(device: torch.device) -> int:
+    """Return the most bytes held since `forget_peak`: on a GPU there, else by this process."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    held = _linux("self/status", "VmHWM")
+    if held:
+        return held
+    import resource  # not on every system
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _linux(name: str, key: str) -> int:
+    """Read a number of bytes out of a file under /proc; 0 where there is none."""
+    with suppress(OSError):
+        for line in Path("/proc", name).read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith(f"{key}:"):
+                return int(line.split()[1]) * 1024
+    return 0

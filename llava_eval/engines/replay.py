@@ -43,3 +43,7 @@ class ReplayEngine:
     def environment(self) -> Json:
         """Return nothing: a recorded answer depends on no machine."""
         return {}
+
+    def performance(self) -> Json:
+        """Return nothing: nothing was computed."""
+        return {}
