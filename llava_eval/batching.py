@@ -41,7 +41,7 @@ def plan_slots(
         No image takes less than half of its slot.
 
     >>> list(plan_slots([10, 40, 20, 15], 3, 60))
-    [(1, 40, [1, 2]), (3, 15, [3, 0])]
+    [(1, 40, [1, 2]), (2, 15, [3, 0])]
     """
     order = sorted(range(len(columns)), key=lambda place: -columns[place])
     start = 0

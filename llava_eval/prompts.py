@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Callable
+from sys import intern
 from typing import TYPE_CHECKING
 
 from llava_eval.records import Request, Sample
@@ -53,7 +54,7 @@ QUESTION_RULES: dict[str, Callable[[str], str]] = {
 
 def build_request(task: Task, sample: Sample) -> Request:
     """Return what a model is asked for one sample."""
-    text = question_text(task.prompt, sample)
+    text = intern(question_text(task.prompt, sample))  # often asked of many images
     return Request(sample.id, text, sample.images, task.max_new_tokens)
 
 

@@ -1,7 +1,8 @@
 """Files and data sets to rows: parquet, jsonl, tsv, `save_to_disk` folders and the Hub.
 
 A row is a dict that knows where it stands. Its image is an `ImageRef`: scoring reads no pixel,
-and a run reads one image at a time.
+and a run reads one image at a time. Rows come one at a time where their file allows it, since a
+row takes several times the memory of the sample that is made of it.
 """
 
 from __future__ import annotations
@@ -10,13 +11,16 @@ import base64
 import binascii
 import json
 import threading
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import cache, lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from llava_eval.errors import DataError, first_line
 from llava_eval.records import ImageRef
+
+ROWS_AT_ONCE = 1000  # taken out of an Arrow table
 
 
 class Row(dict[str, Any]):
@@ -72,8 +76,8 @@ class Row(dict[str, Any]):
         return value
 
 
-def read_rows(path: Path, image: str) -> list[Row]:
-    """Read a local file or folder of rows.
+def read_rows(path: Path, image: str) -> Iterator[Row]:
+    """Read a local file or folder of rows, one row at a time.
 
     Args:
         path: A .parquet, .jsonl, .json (lines or one list) or .tsv file, a folder written by
@@ -81,7 +85,7 @@ def read_rows(path: Path, image: str) -> list[Row]:
         image: Name of the image column, "" if there is none; its values become `ImageRef`.
 
     Raises:
-        DataError: The file is missing, broken or of an unknown kind.
+        DataError: The file is missing or of an unknown kind; or later, it is broken.
     """
     if path.is_dir():
         return _read_folder(path, image)
@@ -92,7 +96,7 @@ def read_rows(path: Path, image: str) -> list[Row]:
     return READERS[path.suffix](path, image)
 
 
-def read_hub(repo: str, config: str, split: str, image: str) -> list[Row]:
+def read_hub(repo: str, config: str, split: str, image: str) -> Iterator[Row]:
     """Read a split of a data set of the Hub, or of its local cache.
 
     Raises:
@@ -114,11 +118,19 @@ def read_jsonl(path: Path) -> list[Row]:
     Raises:
         DataError: The file cannot be read, or a line is not a JSON object.
     """
-    return [
-        Row(_json_object(line, f"{path}:{number}"), str(path), number)
-        for number, line in enumerate(read_text(path).split("\n"), 1)
-        if line.strip()
-    ]
+    return list(jsonl_rows(path))
+
+
+def jsonl_rows(path: Path) -> Iterator[Row]:
+    """Read a file of one JSON object per line, one line at a time.
+
+    Raises:
+        DataError: The file cannot be read, or a line is not a JSON object.
+    """
+    with _open_text(path) as file:
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                yield Row(_json_object(line, f"{path}:{number}"), str(path), number)
 
 
 def read_text(path: Path) -> str:
@@ -127,14 +139,22 @@ def read_text(path: Path) -> str:
     Raises:
         DataError: It cannot be read.
     """
+    with _open_text(path) as file:
+        return file.read()
+
+
+@contextmanager
+def _open_text(path: Path) -> Iterator[IO[str]]:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        with path.open(encoding="utf-8-sig") as file:
+            yield file
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8: {error}") from error
+        raise DataError(f"{path}: not UTF-8: {error.reason}") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
 
 
+@lru_cache(maxsize=1000)  # rows about one image mostly stand together
 def file_image(folder: Path, name: str) -> ImageRef:
     """Name an image file, to be read when a model needs it.
 
@@ -148,7 +168,7 @@ def file_image(folder: Path, name: str) -> ImageRef:
 
 def _read_inside(folder: Path, name: str) -> bytes:
     path = (folder / name).resolve()
-    if not path.is_relative_to(folder.resolve()):
+    if not path.is_relative_to(_resolved(folder)):
         raise DataError(f"{folder / name}: leads out of the data folder; not opened")
     try:
         return path.read_bytes()
@@ -156,7 +176,12 @@ def _read_inside(folder: Path, name: str) -> bytes:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _read_folder(path: Path, image: str) -> list[Row]:
+@cache
+def _resolved(folder: Path) -> Path:
+    return folder.resolve()
+
+
+def _read_folder(path: Path, image: str) -> Iterator[Row]:
     if (path / "state.json").exists():
         import datasets
 
@@ -171,29 +196,36 @@ def _read_folder(path: Path, image: str) -> list[Row]:
     files = sorted(path.glob("**/*.parquet"))
     if not files:
         raise DataError(f"{path}: neither parquet files nor a save_to_disk folder")
-    rows = [row for file in files for row in _read_parquet(file, image)]
-    for number, row in enumerate(rows):  # on from shard to shard: some data sets have no other id
+    return _shard_rows(path, files, image)
+
+
+def _shard_rows(path: Path, files: Iterable[Path], image: str) -> Iterator[Row]:
+    """Yield rows, numbered on from shard to shard: some data sets have no other id."""
+    rows = (row for file in files for row in _read_parquet(file, image))
+    for number, row in enumerate(rows):
         row.source, row.number = str(path), number
-    return rows
+        yield row
 
 
-def _read_parquet(path: Path, image: str) -> list[Row]:
+def _read_parquet(path: Path, image: str) -> Iterator[Row]:
     import pyarrow
     import pyarrow.parquet as parquet
 
     try:
         file = parquet.ParquetFile(path)
-        names = [name for name in file.schema_arrow.names if name != image]
-        content = file.read(columns=names).to_pylist()
+        columns = file.schema_arrow.names
+        images = _ParquetImages(path, image) if image in columns else None
+        nulls = images.missing() if images else []
+        names = [name for name in columns if name != image]
+        batches = file.iter_batches(ROWS_AT_ONCE, columns=names)
+        for number, values in enumerate(value for batch in batches for value in batch.to_pylist()):
+            row = Row(values, str(path), number)
+            if images:
+                read = partial(images.read, number)
+                row[image] = None if nulls[number] else ImageRef(row.where, read)
+            yield row
     except (OSError, pyarrow.ArrowException) as error:
         raise DataError(f"{path}: not a whole parquet file: {first_line(error)}") from error
-    rows = [Row(values, str(path), number) for number, values in enumerate(content)]
-    if image in file.schema_arrow.names:
-        images = _ParquetImages(path, image)
-        for row, missing in zip(rows, images.missing(), strict=True):
-            read = partial(images.read, row.number)
-            row[image] = None if missing else ImageRef(row.where, read)
-    return rows
 
 
 class _ParquetImages:
@@ -231,24 +263,26 @@ class _ParquetImages:
         return _image_bytes(value, f"{self.path}: row {number}")
 
 
-def _dataset_rows(data: Any, where: str, image: str) -> list[Row]:
+def _dataset_rows(data: Any, where: str, image: str) -> Iterator[Row]:
     """Rows of a `datasets.Dataset`; images stay in its memory-mapped files."""
     import datasets
 
-    names = data.column_names
-    if image in names:
+    if image in data.column_names:
         encoded: Any = datasets.Image(decode=False)
         if isinstance(data.features[image], list | datasets.List | datasets.LargeList):
             encoded = datasets.List(encoded)
         pictures = data.select_columns([image]).cast_column(image, encoded)
-    plain = data.select_columns([name for name in names if name != image])
-    rows = [Row(values, where, number) for number, values in enumerate(plain)]
-    if image in names:
-        nulls = data.flatten_indices().data.column(image).is_null().to_pylist()
-        for row, missing in zip(rows, nulls, strict=True):
-            read = partial(_dataset_image, pictures, row.number, image)
-            row[image] = None if missing else ImageRef(row.where, read)
-    return rows
+    number = 0
+    for table in data.with_format("arrow").iter(ROWS_AT_ONCE):
+        nulls = table.column(image).is_null().to_pylist() if image in data.column_names else []
+        names = [name for name in table.column_names if name != image]
+        for place, values in enumerate(table.select(names).to_pylist()):
+            row = Row(values, where, number)
+            if nulls:
+                read = partial(_dataset_image, pictures, number, image)
+                row[image] = None if nulls[place] else ImageRef(row.where, read)
+            yield row
+            number += 1
 
 
 def _dataset_image(pictures: Any, number: int, column: str) -> bytes:
@@ -269,40 +303,49 @@ def _image_bytes(value: Any, where: str) -> bytes:
     return content
 
 
-def _read_json_rows(path: Path, image: str) -> list[Row]:
-    text = read_text(path)
-    if text.lstrip().startswith("["):
-        try:
-            items = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise DataError(f"{path}:{error.lineno}: not valid JSON ({error.msg})") from error
-        for number, item in enumerate(items):
-            if not isinstance(item, dict):
-                raise DataError(f"{path}:{number}: {item!r} must be an object like {{...}}")
-        rows = [Row(item, str(path), number) for number, item in enumerate(items)]
-    else:
-        rows = read_jsonl(path)
-    for row in rows:
+def _read_json_rows(path: Path, image: str) -> Iterator[Row]:
+    folder = path.parent
+    for row in _list_rows(path) if _is_list(path) else jsonl_rows(path):
         if isinstance(row.get(image), str):
-            row[image] = file_image(path.parent, row[image])
-    return rows
+            row[image] = file_image(folder, row[image])
+        yield row
 
 
-def _read_tsv(path: Path, image: str) -> list[Row]:
+def _is_list(path: Path) -> bool:
+    with _open_text(path) as file:
+        while (character := file.read(1)).isspace():
+            pass
+    return character == "["
+
+
+def _list_rows(path: Path) -> Iterator[Row]:
+    try:
+        items = json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}:{error.lineno}: not valid JSON ({error.msg})") from error
+    for number, item in enumerate(items):
+        if not isinstance(item, dict):
+            raise DataError(f"{path}:{number}: {item!r} must be an object like {{...}}")
+        yield Row(item, str(path), number)
+
+
+def _read_tsv(path: Path, image: str) -> Iterator[Row]:
     import pandas
 
     try:
         table = pandas.read_table(path, dtype=str, encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: not a readable table: {first_line(error)}") from error
-    content: list[dict[str, Any]] = (
-        table.astype(object).where(table.notna(), None).to_dict("records")
-    )
-    rows = [Row(values, str(path), number) for number, values in enumerate(content, 2)]
-    for row in rows:
-        if isinstance(row.get(image), str):
-            row[image] = ImageRef(row.where, partial(_base64_image, row[image], row.where))
-    return rows
+    table = table.astype(object).where(table.notna(), None)
+    images: dict[str, ImageRef] = {}  # the rotations of a question repeat its picture
+    for number, values in enumerate(table.itertuples(index=False, name=None), 2):
+        row = Row(dict(zip(table.columns, values, strict=True)), str(path), number)
+        if isinstance(content := row.get(image), str):
+            if content not in images:
+                read = partial(_base64_image, content, row.where)
+                images[content] = ImageRef(row.where, read, key=row.where)
+            row[image] = images[content]
+        yield row
 
 
 def _base64_image(text: str, where: str) -> bytes:
@@ -312,7 +355,7 @@ def _base64_image(text: str, where: str) -> bytes:
         raise DataError(f"{where}: the image is not base64: {error}") from error
 
 
-READERS: dict[str, Callable[[Path, str], list[Row]]] = {
+READERS: dict[str, Callable[[Path, str], Iterator[Row]]] = {
     ".parquet": _read_parquet,
     ".jsonl": _read_json_rows,
     ".json": _read_json_rows,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
+from sys import intern
 from typing import Any
 
 from llava_eval.adapters import ADAPTERS
@@ -18,6 +19,8 @@ from llava_eval.records import DataSet, ImageRef, Sample
 from llava_eval.rows import Row, read_hub, read_rows
 from llava_eval.scorers import SCORERS
 from llava_eval.task import Columns, Hub, Task
+
+Groups = dict[tuple[str, ...], Mapping[str, str]]
 
 
 def read_samples(task: Task, data: str) -> DataSet:
@@ -38,14 +41,9 @@ def read_samples(task: Task, data: str) -> DataSet:
             or a download of the Hub has a number of rows that no version has.
     """
     source, rows = _read_source(task, data)
-    if not rows:
+    samples = tuple(_samples(task, rows))
+    if not samples:
         raise DataError(f"{source}: no rows in it")
-    for place, row in enumerate(rows):
-        row.place = place
-    samples = tuple(_to_sample(task, row) for row in rows)
-    if task.columns.id_repeats:
-        samples = _told_apart(samples)
-    _check_unique(samples, rows)
     known = source == "mini" or len(samples) in task.versions
     if source == "card" and not known:
         counts = " or ".join(f"{count:,}" for count in task.versions)
@@ -118,7 +116,7 @@ def official_folder(task: Task, path: Path) -> Path | None:
     return None
 
 
-def _read_source(task: Task, data: str) -> tuple[str, list[Row]]:
+def _read_source(task: Task, data: str) -> tuple[str, Iterable[Row]]:
     image = task.columns.image
     if data in ("mini", "card"):
         return data, read_rows(_beside_card(task, data), image)
@@ -164,7 +162,7 @@ def default_source(task: Task, demo: bool) -> str:
     return "hub" if task.hub else "card"
 
 
-def _read_first_repo(task: Task) -> tuple[str, list[Row]]:
+def _read_first_repo(task: Task) -> tuple[str, Iterable[Row]]:
     """Read the first repository that can be loaded; if none can, say why for each."""
     reasons = []
     for repo in task.hub.repos if task.hub else ():
@@ -177,42 +175,63 @@ def _read_first_repo(task: Task) -> tuple[str, list[Row]]:
     raise DataError(f"{task.name}: {'; '.join(reasons)}; or name local files with --data")
 
 
-def _read_repo(task: Task, repo: str) -> list[Row]:
+def _read_repo(task: Task, repo: str) -> Iterator[Row]:
     hub, image = task.hub, task.columns.image
     if hub is None:
         raise DataError(f"{task.name}: the card names no data set of the Hub")
     rows = read_hub(repo, hub.config, hub.split, image)
     if hub.images_config:
         pictures = read_hub(repo, hub.images_config, hub.images_split, image)
-        _join_images(hub, image, rows, pictures)
+        return _join_images(hub, image, rows, pictures)
     return rows
 
 
-def _read_with_images(hub: Hub, image: str, path: Path) -> list[Row]:
+def _read_with_images(hub: Hub, image: str, path: Path) -> Iterator[Row]:
     """Read a local copy of a Hub repository: a folder of rows beside one of images."""
-    rows = read_rows(path / hub.config, image)
-    _join_images(hub, image, rows, read_rows(path / hub.images_config, image))
-    return rows
+    pictures = read_rows(path / hub.images_config, image)
+    return _join_images(hub, image, read_rows(path / hub.config, image), pictures)
 
 
-def _join_images(hub: Hub, image: str, rows: Sequence[Row], pictures: Sequence[Row]) -> None:
+def _join_images(
+    hub: Hub, image: str, rows: Iterable[Row], pictures: Iterable[Row]
+) -> Iterator[Row]:
     by_id = {picture.require("id", str): picture[image] for picture in pictures}
     for row in rows:
         row[image] = by_id.get(row.require(hub.images_key, str))
+        yield row
 
 
-def _to_sample(task: Task, row: Row) -> Sample:
+def _samples(task: Task, rows: Iterable[Row]) -> Iterator[Sample]:
+    """Turn rows into samples, one at a time: a row is gone when the next one is read."""
+    numbers: dict[str, int] = {}
+    seen: Counter[str] = Counter()
+    known: Groups = {}
+    for place, row in enumerate(rows):
+        row.place = place
+        sample = _to_sample(task, row, known)
+        if task.columns.id_repeats:  # the second and later samples of one id get a number
+            seen[sample.id] += 1
+            if seen[sample.id] > 1:
+                sample = replace(sample, id=f"{sample.id}#{seen[sample.id]}")
+        if sample.id in numbers:
+            first = f"{row.source}:{numbers[sample.id]}"
+            raise DataError(f"{row.where}: id {sample.id!r} stands at {first} too")
+        numbers[sample.id] = row.number
+        yield sample
+
+
+def _to_sample(task: Task, row: Row, known: Groups) -> Sample:
     columns = task.columns
     ADAPTERS[task.adapter](row)
     sample = Sample(
         id=_text(row, columns.id) if columns.id else str(row.place),
-        question=row.require(columns.question, str),
+        question=intern(row.require(columns.question, str)),
         images=_images(columns, row),
         choices=_texts(row, columns.choices),
         references=_texts(row, columns.references),
         hint=", ".join(_texts(row, columns.hint)),
-        groups={name: _group(row, column) for name, column in columns.groups.items()},
-        cluster=_text(row, columns.cluster),
+        groups=_groups(row, columns.groups, known),
+        cluster=intern(_text(row, columns.cluster)),
         llava_id=_text(row, columns.llava_id),
     )
     try:
@@ -242,6 +261,12 @@ def _text(row: Row, column: str) -> str:
     return str(row.require(column, str, int)) if column else ""
 
 
+def _groups(row: Row, columns: Mapping[str, str], known: Groups) -> Mapping[str, str]:
+    """Return the same mapping for all samples of the same groups."""
+    values = tuple(_group(row, column) for column in columns.values())
+    return known.setdefault(values, dict(zip(columns, values, strict=True)))
+
+
 def _group(row: Row, column: str) -> str:
     # Most scorers only report by group: a file without the column can be scored all the same.
     return "" if row.get(column) is None else _text(row, column)
@@ -255,26 +280,7 @@ def _texts(row: Row, column: str) -> tuple[str, ...]:
     for item in items:
         if not isinstance(item, str | int):
             raise DataError(f"{row.where}: {column} holds {item!r}, must be text")
-    return tuple(map(str, items))
-
-
-def _told_apart(samples: Sequence[Sample]) -> tuple[Sample, ...]:
-    """Give the second and later samples of one id a number behind it."""
-    seen: Counter[str] = Counter()
-    told: list[Sample] = []
-    for sample in samples:
-        seen[sample.id] += 1
-        number = seen[sample.id]
-        told.append(replace(sample, id=f"{sample.id}#{number}") if number > 1 else sample)
-    return tuple(told)
-
-
-def _check_unique(samples: Sequence[Sample], rows: Sequence[Row]) -> None:
-    first: dict[str, Row] = {}
-    for sample, row in zip(samples, rows, strict=True):
-        if sample.id in first:
-            raise DataError(f"{row.where}: id {sample.id!r} stands at {first[sample.id].where} too")
-        first[sample.id] = row
+    return tuple(intern(str(item)) for item in items)
 
 
 def digest_of_samples(samples: Sequence[Sample]) -> str:

@@ -113,7 +113,8 @@ def _of_full_set(
 
 
 def _check_known(data: DataSet, by_id: Mapping[str, object], what: str) -> None:
-    unknown = sorted(by_id.keys() - {sample.id for sample in data.samples})
+    known = {sample.id for sample in data.samples}
+    unknown = sorted(name for name in by_id if name not in known)
     if unknown:
         raise PredictionsError(
             f"{len(unknown):,} of {len(by_id):,} {what}, {unknown[0]!r} first, belong "

@@ -1,3 +1,4 @@
+import dataclasses
 import io
 import json
 import random
@@ -139,6 +140,14 @@ def test_an_exception_in_a_batch_becomes_failed_predictions(engine, monkeypatch)
     predictions = answer(engine, requests(3))
     assert {p.error for p in predictions.values()} == {"ZeroDivisionError: division by zero"}
     assert {p.text for p in predictions.values()} == {""}
+
+
+@pytest.mark.parametrize("share", [True, False])
+def test_every_answer_keeps_its_own_limit(engine, share):
+    asked = [dataclasses.replace(r, max_new_tokens=1 + n) for n, r in enumerate(requests(4))]
+    engine.settings = EngineSettings(engine.checkpoint.name, share=share)
+    found = {p.id: p.new_tokens for batch in engine.generate(asked) for p in batch}
+    assert found == {r.id: r.max_new_tokens for r in asked}
 
 
 def test_a_checkpoints_own_sampling_settings_do_not_leak_in(tiny, engine, tmp_path):

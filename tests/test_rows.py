@@ -8,8 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from llava_eval import rows as rows_module
 from llava_eval.errors import DataError
-from llava_eval.rows import read_jsonl, read_rows
+from llava_eval.rows import read_hub, read_jsonl, read_rows
 
 
 def png(colour=(255, 0, 0)):
@@ -75,15 +76,36 @@ def as_saved_to_disk(tmp_path):
     [as_parquet, as_folder_of_parquet, as_jsonl, as_json_list, as_tsv, as_saved_to_disk],
 )
 def test_every_kind_of_file_gives_the_same_rows_and_pictures(tmp_path, write):
-    rows = read_rows(write(tmp_path), image="image")
+    rows = list(read_rows(write(tmp_path), image="image"))
     assert [str(row["id"]) for row in rows] == ["0", "1", "2"]
     assert [colour_of(row) for row in rows[::-1]] == COLOURS[::-1]
+
+
+def test_rows_of_the_hub_are_those_that_were_chosen_there(monkeypatch):
+    images = [None if i == 3 else {"bytes": png((i, 0, 0)), "path": None} for i in range(6)]
+    data = datasets.Dataset.from_dict({"id": list(range(6)), "image": images})
+    chosen = data.cast_column("image", datasets.Image()).select([5, 3, 1, 0, 4])
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: chosen)
+    monkeypatch.setattr(rows_module, "ROWS_AT_ONCE", 2)
+    rows = list(read_hub("owner/name", "", "test", "image"))
+    assert [row["id"] for row in rows] == [5, 3, 1, 0, 4]
+    assert [row.number for row in rows] == [0, 1, 2, 3, 4]
+    assert [row["image"] and colour_of(row)[0] for row in rows] == [5, None, 1, 0, 4]
+
+
+def test_a_picture_that_a_table_repeats_is_held_once(tmp_path):
+    picture = base64.b64encode(png()).decode()
+    path = tmp_path / "rows.tsv"
+    path.write_text("id\timage\n" + f"0\t{picture}\n1\t{picture}\n2\t\n")
+    first, second, third = read_rows(path, image="image")
+    assert first["image"] is second["image"]
+    assert third["image"] is None
 
 
 def test_a_picture_is_not_read_before_it_is_asked_for(tmp_path):
     path = as_jsonl(tmp_path)
     (tmp_path / "1.png").unlink()
-    rows = read_rows(path, image="image")
+    rows = list(read_rows(path, image="image"))
     with pytest.raises(DataError, match=r"1\.png: cannot be read: No such file"):
         rows[1]["image"].read()
 
@@ -95,7 +117,7 @@ def test_a_picture_outside_the_data_folder_is_never_opened(tmp_path, name):
     (tmp_path / "secret.png").write_bytes(png())
     (folder / "link.png").symlink_to(tmp_path / "secret.png")
     (folder / "rows.jsonl").write_text(json.dumps({"image": name}))
-    row = read_rows(folder / "rows.jsonl", image="image")[0]
+    (row,) = read_rows(folder / "rows.jsonl", image="image")
     with pytest.raises(DataError, match="leads out of the data folder"):
         row["image"].read()
 
@@ -117,7 +139,7 @@ def test_a_picture_outside_the_data_folder_is_never_opened(tmp_path, name):
 def test_a_broken_file_is_one_line_that_names_it(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=message) as error:
-        read_rows(tmp_path / name, image="image")
+        list(read_rows(tmp_path / name, image="image"))
     assert "\n" not in str(error.value)
 
 

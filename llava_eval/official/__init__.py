@@ -7,7 +7,7 @@ named, not read: scoring needs none. `OFFICIAL` is the whole registry.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from llava_eval.official.gqa import read_gqa
@@ -23,7 +23,7 @@ from llava_eval.official.vizwiz import read_vizwiz, read_vizwiz_test
 from llava_eval.official.vqav2 import read_vqav2, read_vqav2_test_dev
 from llava_eval.rows import Row
 
-OFFICIAL: dict[str, Callable[[Path], list[Row]]] = {
+OFFICIAL: dict[str, Callable[[Path], Iterable[Row]]] = {
     "mmbench": read_mmbench,
     "mmbench_cn": read_mmbench_cn,
     "scienceqa": read_scienceqa,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from sys import intern
 from typing import Any
 
 from llava_eval.errors import DataError
@@ -11,7 +12,7 @@ from llava_eval.rows import Row, read_text
 
 
 def read_records(path: Path, key: str = "") -> list[Row]:
-    """Read the list of records in a JSON file.
+    """Read the list of records in a JSON file; of an annotator's answer its text alone.
 
     Args:
         path: The file.
@@ -21,7 +22,7 @@ def read_records(path: Path, key: str = "") -> list[Row]:
         DataError: The file cannot be read, or holds no such list of objects.
     """
     try:
-        document = json.loads(read_text(path))
+        document = json.loads(read_text(path), object_hook=_slim)
     except json.JSONDecodeError as error:
         raise DataError(f"{path}:{error.lineno}: not valid JSON ({error.msg})") from error
     wanted = f"an object with a list {key!r}" if key else "a list"
@@ -33,4 +34,11 @@ def read_records(path: Path, key: str = "") -> list[Row]:
     for number, record in enumerate(records):
         if not isinstance(record, dict):
             raise DataError(f"{path}:{number}: {record!r} must be an object like {{...}}")
-    return [Row(record, str(path), number) for number, record in enumerate(records)]
+        records[number] = Row(record, str(path), number)  # in place: never held twice
+    return records
+
+
+def _slim(record: dict[str, Any]) -> Any:
+    """Return the text of an annotator's answer: VQAv2 holds two million, most of them alike."""
+    answer = record.get("answer")
+    return intern(answer) if "answer_confidence" in record and isinstance(answer, str) else record

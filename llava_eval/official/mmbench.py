@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from llava_eval.rows import Row, read_rows
@@ -10,7 +11,7 @@ ENGLISH = "mmbench_dev_20230712.tsv"
 CHINESE = "mmbench_dev_cn_20231003.tsv"
 
 
-def read_mmbench(folder: Path) -> list[Row]:
+def read_mmbench(folder: Path) -> Iterator[Row]:
     """Read the English table: one row per rotation, images in base64.
 
     Args:
@@ -28,7 +29,7 @@ def read_mmbench(folder: Path) -> list[Row]:
     return read_rows(folder / ENGLISH, "image")
 
 
-def read_mmbench_cn(folder: Path) -> list[Row]:
+def read_mmbench_cn(folder: Path) -> Iterator[Row]:
     """Read the Chinese table from the place that LLaVA's script or its documentation names.
 
     Args:
