@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from llava_eval.intervals import NORMAL
 from llava_eval.records import Estimate
 from llava_eval.scorers.paired import Ledger, Unit
 from llava_eval.stats import BLOCK, SEED, Array, bootstrap, cluster_numbers, mean_estimate
@@ -19,7 +20,7 @@ from llava_eval.stats import BLOCK, SEED, Array, bootstrap, cluster_numbers, mea
 SWAPS = 10_000
 ALL_SWAPS_UP_TO = 13  # changed clusters: 2 ** 13 swaps are fewer than SWAPS
 # (1.96 + 0.84): the normal quantiles of a two-sided test at 5 % and of a power of 80 %.
-DETECTABLE = 1.959963984540054 + 0.8416212335729143
+DETECTABLE = NORMAL + 0.8416212335729143
 
 
 def mean_difference(baseline: Sequence[Unit], candidate: Sequence[Unit]) -> Estimate:

@@ -29,6 +29,7 @@ from llava_eval.rows import read_jsonl
 RUN, PREDICTIONS, SCORES, RESULT = "run.json", "predictions.jsonl", "scores.jsonl", "result.json"
 GRADES = "grades.jsonl"
 LOCK = "run.lock"
+PREDICTION_FIELDS = [field.name for field in dataclasses.fields(Prediction)]
 # Part of a number's identity, but no reason to refuse a folder: a model is known by its weights,
 # however its path is spelt, and a newer scorer may score what was answered before.
 FREE = ("model", "protocol")
@@ -188,11 +189,8 @@ def _resume(path: Path) -> dict[str, Prediction]:
 
 
 def _prediction_line(prediction: Prediction) -> Json:
-    return {
-        name: value
-        for name, value in dataclasses.asdict(prediction).items()
-        if name in ("id", "text") or value
-    }
+    values = {name: getattr(prediction, name) for name in PREDICTION_FIELDS}
+    return {name: value for name, value in values.items() if name in ("id", "text") or value}
 
 
 def read_predictions(path: Path) -> dict[str, Prediction]:
