@@ -15,12 +15,13 @@ from llava_eval.console import Console, result_table
 from llava_eval.engines import ENGINES, EngineSettings
 from llava_eval.errors import LlavaEvalError, UsageError
 from llava_eval.explain import DEFAULT, explain, show_explanations
+from llava_eval.files import write_json, write_text
 from llava_eval.leaderboard import FORMATS, Choice, build_leaderboard, refuse_mixture
 from llava_eval.predictions import load_grades, load_predictions
 from llava_eval.runner import evaluate, run_root
 from llava_eval.samples import read_samples
 from llava_eval.scoring import score_predictions
-from llava_eval.store import find_runs, result_to_json, write_json, write_scores, write_text
+from llava_eval.store import find_runs, result_to_json, write_scores
 from llava_eval.submissions import submit_run
 from llava_eval.tables import text_table
 from llava_eval.task import load_task, task_names

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from llava_eval.checkpoint import DEMO
 from llava_eval.identity import unanswered
 from llava_eval.records import Prediction, Result
-from llava_eval.store import Effort
+from llava_eval.run_folder import Effort
 from llava_eval.tables import show, text_table
 
 if TYPE_CHECKING:
@@ -106,7 +106,8 @@ def effort_lines(efforts: Sequence[Effort]) -> list[str]:
         beside = f"; beside it, images {images:.1f} s" if images else ""
         lines.append(f"time: {shares}{beside}")
     peak = max(effort.peak_memory_bytes for effort in efforts)
-    return lines + ([f"memory: at most {peak / 2**20:,.0f} MiB"] if peak else [])
+    lines += [f"memory: at most {peak / 2**20:,.0f} MiB"] if peak else []
+    return lines + [note for effort in efforts for note in effort.notes]
 
 
 def result_table(result: Result) -> str:

@@ -22,9 +22,9 @@ from llava_eval.engines import Engine, EngineSettings, load_engine
 from llava_eval.errors import RunError, UsageError
 from llava_eval.prompts import build_request
 from llava_eval.records import DataSet, Json, Prediction, Result
+from llava_eval.run_folder import Effort, RunFolder
 from llava_eval.samples import default_source, draw, read_samples
 from llava_eval.scoring import score_predictions
-from llava_eval.store import Effort, RunFolder
 from llava_eval.task import Task, load_task, task_names
 from llava_eval.until import check_scored_here, check_until, growing_draws, narrow_enough
 from llava_eval.version import __version__
