@@ -68,6 +68,25 @@ def test_what_does_not_fit_is_asked_again_in_smaller_batches(engine, truth, colu
     assert "out of memory" in note
 
 
+@pytest.mark.parametrize("at", [1, 2, 3, 7, 20])
+def test_memory_that_runs_out_in_mid_answer_changes_no_answer(engine, truth, at):
+    passes = []
+
+    def before(*_):
+        passes.append(1)
+        if len(passes) == at:
+            raise SHORT
+
+    handle = engine.model.model.language_model.register_forward_pre_hook(before)
+    try:
+        assert ask(engine, varied(), batch_size=4) == (truth, {})
+    finally:
+        handle.remove()
+    assert engine.performance()["notes"] == [
+        "out of memory, 1 times: at most 2 at once from then on"
+    ]
+
+
 def test_a_run_whose_memory_suffices_says_nothing(engine, truth):
     assert ask(engine, varied()) == (truth, {})
     assert engine.performance()["notes"] == []
