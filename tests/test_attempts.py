@@ -97,7 +97,8 @@ def test_the_size_that_fits_is_kept(engine, truth):
     with room_for(1500):
         _, failed = ask(engine, varied(images=24), batch_size=8)
     assert not failed
-    assert int(engine.performance()["notes"][0].split("memory, ")[1].split()[0]) <= 3
+    (note,) = engine.performance()["notes"]
+    assert int(note.split("(")[1].split("x")[0]) <= 3
 
 
 @contextmanager

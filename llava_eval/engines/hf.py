@@ -181,7 +181,9 @@ class HfEngine:
 
     def _note_shortages(self, times: int, most: int) -> None:
         if times:
-            self.notes = [f"out of memory, {times} times: at most {most} at once from then on"]
+            self.notes = [
+                f"out of memory: asked again in smaller batches ({times}x), at last {most} at once"
+            ]
 
     def _system(self, works: Sequence[Work]) -> list[int]:
         """Return what all prompts begin with, up to the image; every prefix goes on behind it."""
