@@ -83,7 +83,7 @@ def test_memory_that_runs_out_in_mid_answer_changes_no_answer(engine, truth, at)
     finally:
         handle.remove()
     assert engine.performance()["notes"] == [
-        "out of memory, 1 times: at most 2 at once from then on"
+        "out of memory: asked again in smaller batches (1x), at last 2 at once"
     ]
 
 
