@@ -61,9 +61,14 @@ def load(settings: EngineSettings) -> Loaded:
         settings.model, settings.revision, settings.allow_pickle, settings.trust_remote_code
     )
     family = _family(checkpoint, settings.family)
+    if "/" in settings.attention and not settings.trust_remote_code:  # a kernel of the Hub
+        raise UsageError(
+            f"--attn {settings.attention}: is somebody's code on the Hub; if you trust its "
+            "author, say --trust-remote-code"
+        )
     transformers.utils.logging.disable_progress_bar()
     try:
-        config = AutoConfig.from_pretrained(checkpoint.folder)
+        config = AutoConfig.from_pretrained(checkpoint.folder, trust_remote_code=False)
         processor = _load_processor(checkpoint, settings)
         _check_agreement(checkpoint, config, processor)
         model = _load_model(checkpoint, config, settings)
@@ -153,6 +158,7 @@ def _load_model(checkpoint: Checkpoint, config: Any, settings: EngineSettings) -
         attn_implementation=settings.attention,
         device_map=settings.device_map,
         use_safetensors=None if settings.allow_pickle else True,
+        trust_remote_code=False,
         output_loading_info=True,
     )
     for what, keys in report.items():
