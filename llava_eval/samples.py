@@ -13,7 +13,7 @@ from typing import Any
 
 from llava_eval.adapters import ADAPTERS
 from llava_eval.digests import digest_of_parts
-from llava_eval.errors import DataError, UsageError
+from llava_eval.errors import DataError, UsageError, brief
 from llava_eval.official import OFFICIAL
 from llava_eval.records import DataSet, ImageRef, Sample
 from llava_eval.rows import Row, read_hub, read_rows
@@ -195,10 +195,16 @@ def _read_with_images(hub: Hub, image: str, path: Path) -> Iterator[Row]:
 def _join_images(
     hub: Hub, image: str, rows: Iterable[Row], pictures: Iterable[Row]
 ) -> Iterator[Row]:
-    by_id = {picture.require("id", str): picture[image] for picture in pictures}
+    by_id = {picture.require("id", str): _picture(picture, image) for picture in pictures}
     for row in rows:
         row[image] = by_id.get(row.require(hub.images_key, str))
         yield row
+
+
+def _picture(row: Row, image: str) -> ImageRef | None:
+    if image not in row:
+        raise DataError(f"{row.where}: no {image!r} here; there is {', '.join(row)}")
+    return row[image] if isinstance(row[image], ImageRef) else None
 
 
 def _samples(task: Task, rows: Iterable[Row]) -> Iterator[Sample]:
@@ -215,7 +221,7 @@ def _samples(task: Task, rows: Iterable[Row]) -> Iterator[Sample]:
                 sample = replace(sample, id=f"{sample.id}#{seen[sample.id]}")
         if sample.id in numbers:
             first = f"{row.source}:{numbers[sample.id]}"
-            raise DataError(f"{row.where}: id {sample.id!r} stands at {first} too")
+            raise DataError(f"{row.where}: id {brief(sample.id)} stands at {first} too")
         numbers[sample.id] = row.number
         yield sample
 
@@ -230,7 +236,7 @@ def _to_sample(task: Task, row: Row, known: Groups) -> Sample:
         choices=_texts(row, columns.choices),
         references=_texts(row, columns.references),
         hint=", ".join(_texts(row, columns.hint)),
-        groups=_groups(row, columns.groups, known),
+        groups=_groups(row, columns.groups, SCORERS[task.scorer].groups, known),
         cluster=intern(_text(row, columns.cluster)),
         llava_id=_text(row, columns.llava_id),
     )
@@ -261,8 +267,13 @@ def _text(row: Row, column: str) -> str:
     return str(row.require(column, str, int)) if column else ""
 
 
-def _groups(row: Row, columns: Mapping[str, str], known: Groups) -> Mapping[str, str]:
+def _groups(
+    row: Row, columns: Mapping[str, str], needed: Sequence[str], known: Groups
+) -> Mapping[str, str]:
     """Return the same mapping for all samples of the same groups."""
+    for name in needed:
+        if columns[name] not in row:
+            row.require(columns[name], str)
     values = tuple(_group(row, column) for column in columns.values())
     return known.setdefault(values, dict(zip(columns, values, strict=True)))
 
@@ -278,8 +289,8 @@ def _texts(row: Row, column: str) -> tuple[str, ...]:
     value: Any = row.require(column, str, int, list)
     items = value if isinstance(value, list) else [value]
     for item in items:
-        if not isinstance(item, str | int):
-            raise DataError(f"{row.where}: {column} holds {item!r}, must be text")
+        if type(item) not in (str, int):
+            raise DataError(f"{row.where}: {column} holds {brief(item)}, must be text")
     return tuple(intern(str(item)) for item in items)
 
 

@@ -8,7 +8,7 @@ import string
 from collections.abc import Mapping
 from pathlib import Path
 
-from llava_eval.errors import PredictionsError
+from llava_eval.errors import PredictionsError, brief
 from llava_eval.records import DataSet, Prediction, Sample
 
 MMBENCH_COLUMNS = ("index", "question", *"ABCD", "prediction", "answer", "split")
@@ -94,7 +94,7 @@ def write_seedbench(
         prediction = predictions.get(sample.id)
         if prediction is None or prediction.failed:
             raise PredictionsError(
-                f"seedbench: question {sample.id!r} has no answer, and SEED-Bench takes only "
+                f"seedbench: question {brief(sample.id)} has no answer, and SEED-Bench takes only "
                 "complete sets; finish the run first"
             )
         line = {"question_id": sample.llava_id, "prediction": prediction.text.strip()}
