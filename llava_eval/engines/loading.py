@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pickle import UnpicklingError  # noqa: S403 (only the exception)
 from typing import Any
 
 import torch
@@ -72,6 +73,10 @@ def load(settings: EngineSettings) -> Loaded:
         processor = _load_processor(checkpoint, settings)
         _check_agreement(checkpoint, config, processor)
         model = _load_model(checkpoint, config, settings)
+    except UnpicklingError as error:  # torch loads tensors, and advises to load the rest too
+        raise ModelError(
+            f"{checkpoint.folder}: the pickled weights hold more than tensors; not loaded"
+        ) from error
     except LOADING_ERRORS as error:
         raise ModelError(f"{checkpoint.folder}: cannot be loaded: {first_line(error)}") from error
     eos = _eos_ids(model)
