@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from llava_eval.digests import digest_of, digest_of_file
 from llava_eval.errors import ModelError, first_line
+from llava_eval.hub import hub_fault, hub_reason
 from llava_eval.resources import resource
+from llava_eval.retries import patiently, read_bytes
 
 DEMO = "demo"
 PICKLES = ("*.bin", "*.pt", "*.pth")
@@ -94,11 +97,14 @@ def _download(model: str, revision: str | None, wanted: list[str]) -> tuple[Path
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        folder = Path(
-            huggingface_hub.snapshot_download(model, revision=revision, allow_patterns=wanted)
+        download = partial(
+            huggingface_hub.snapshot_download, model, revision=revision, allow_patterns=wanted
         )
+        folder = Path(patiently(download, hub_fault))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise ModelError(f"{model}: cannot be had from the Hub: {first_line(error)}") from error
+        raise ModelError(
+            f"{model}: cannot be had from the Hub: {hub_reason(error)}, or give a local folder"
+        ) from error
     return folder, folder.name
 
 
@@ -108,7 +114,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
 def _read_object(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_bytes(path).decode())
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path}: cannot be read: {first_line(error)}") from error
     if not isinstance(content, dict):

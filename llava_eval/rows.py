@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from llava_eval.errors import DataError, brief, first_line
+from llava_eval.hub import hub_reason
 from llava_eval.json_text import json_or_none, parse_json
 from llava_eval.paths import inside
 from llava_eval.records import ImageRef
-from llava_eval.retries import hub_fault, open_patiently, patiently, read_bytes
+from llava_eval.retries import open_patiently, read_bytes
 
 ROWS_AT_ONCE = 1000  # taken out of an Arrow table
 # What pyarrow, pandas and datasets raise for a broken file, besides their own.
@@ -118,10 +119,9 @@ def read_hub(repo: str, config: str, split: str, image: str) -> Iterator[Row]:
 
     where = f"{repo} ({config or 'default'}, {split})"
     try:
-        load = partial(datasets.load_dataset, repo, config or None, split=split)
-        data = patiently(load, hub_fault)
+        data = datasets.load_dataset(repo, config or None, split=split)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-        raise DataError(f"{where}: cannot be loaded: {first_line(error)}") from error
+        raise DataError(f"{where}: cannot be loaded: {hub_reason(error)}") from error
     return _dataset_rows(data, where, image)
 
 

@@ -18,6 +18,7 @@ from llava_eval.errors import RunError
 from llava_eval.files import append, json_text, remove_parts, write_json, write_text
 from llava_eval.locks import lock_file
 from llava_eval.records import Json, Prediction, Result, Score
+from llava_eval.retries import read_bytes
 from llava_eval.store import (
     PREDICTIONS,
     RESULT,
@@ -217,7 +218,7 @@ def _seal(path: Path, identity: Json, environment: Json) -> Json:
                 f"{path}: has {PREDICTIONS} but no {RUN}, so whose answers they are is not "
                 "known; give another folder with --out"
             )
-        run = {"identity": identity, "environment": environment}
+        run: Json = {"identity": identity, "environment": environment}
         write_json(path / RUN, run)
         return run
     run = read_run(path)
@@ -243,7 +244,7 @@ def _resume(path: Path) -> tuple[dict[str, Prediction], int]:
     """
     if not path.exists():
         return {}, 0
-    content = path.read_bytes()
+    content = read_bytes(path)
     whole = content[: content.rfind(b"\n") + 1]
     if len(whole) < len(content):
         with path.open("r+b") as file:

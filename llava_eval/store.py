@@ -22,7 +22,8 @@ from typing import Any
 from llava_eval.errors import RunError
 from llava_eval.files import json_text, write_text
 from llava_eval.predictions import by_id, read_prediction
-from llava_eval.records import Estimate, Json, Prediction, Result, Score
+from llava_eval.records import Bounds, Estimate, Json, Prediction, Result, Score
+from llava_eval.retries import read_bytes
 from llava_eval.rows import read_jsonl
 
 RUN, PREDICTIONS, SCORES, RESULT = "run.json", "predictions.jsonl", "scores.jsonl", "result.json"
@@ -73,7 +74,7 @@ def read_json(path: Path) -> Json:
         RunError: It is missing or broken.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_bytes(path).decode())
     except (OSError, ValueError) as error:
         raise RunError(f"{path}: cannot be read: {error}") from error
     if not isinstance(content, dict):
@@ -97,7 +98,8 @@ def result_from_json(content: Mapping[str, Any], where: str) -> Result:
         fields = {name: value for name, value in content.items() if name != "complete"}
         metrics = _estimates(fields.pop("metrics"))
         groups = {name: _estimates(group) for name, group in fields.pop("groups").items()}
-        return Result(**fields, metrics=metrics, groups=groups)
+        bounds = fields.pop("bounds", None)
+        return Result(**fields, metrics=metrics, groups=groups, bounds=bounds and Bounds(**bounds))
     except (KeyError, TypeError, AttributeError) as error:
         raise RunError(f"{where}: not a result of this version: {error}") from error
 
