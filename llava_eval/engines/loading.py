@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pickle import UnpicklingError  # noqa: S403 (only the exception)
+from pickle import UnpicklingError  # the exception, no function
 from typing import Any
 
 import torch
