@@ -118,9 +118,15 @@ def read_hub(repo: str, config: str, split: str, image: str) -> Iterator[Row]:
     import datasets
 
     where = f"{repo} ({config or 'default'}, {split})"
+    if Path(repo).exists():  # `datasets` would read it in the Hub's place
+        raise DataError(
+            f"{where}: a folder here is called {repo} too; give it with --data ./{repo}, or start "
+            "from another folder"
+        )
     try:
         data = datasets.load_dataset(repo, config or None, split=split)
-    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+    # RuntimeError: a script of the data set's own, which `datasets` no longer runs.
+    except (OSError, RuntimeError, ValueError, datasets.exceptions.DatasetsError) as error:
         raise DataError(f"{where}: cannot be loaded: {hub_reason(error)}") from error
     return _dataset_rows(data, where, image)
 

@@ -20,7 +20,7 @@ from llava_eval.cli import main
 from llava_eval.errors import CardError, DataError
 from llava_eval.images import FORMATS, MOST_PIXELS, open_image
 from llava_eval.records import ImageRef
-from llava_eval.rows import read_rows
+from llava_eval.rows import read_hub, read_rows
 from llava_eval.runner import run_root
 from llava_eval.samples import read_samples
 from llava_eval.task import load_card, load_task
@@ -266,6 +266,24 @@ def test_a_script_in_the_data_folder_is_never_imported(tmp_path, marker, kind): 
     for name in SCRIPTS:
         (source / name).write_text(evil_code(marker))
     assert len(read_samples(POPE, str(source)).samples) == 1
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("repo", ["lmms-lab/POPE", "scripts/only"])
+def test_a_folder_here_does_not_stand_in_for_a_data_set_of_the_hub(
+    tmp_path,
+    monkeypatch,
+    marker,  # noqa: F811
+    repo,
+):
+    """`datasets` would read the folder, and name the result after the Hub."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / repo
+    folder.mkdir(parents=True)
+    as_parquet(folder, None)
+    (folder / f"{folder.name}.py").write_text(evil_code(marker))
+    with pytest.raises(DataError, match="a folder here is called"):
+        read_hub(repo, "", "test", "image")
     assert not marker.exists()
 
 
