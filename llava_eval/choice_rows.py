@@ -120,6 +120,8 @@ def _options(row: Row) -> list[str]:
         if text is None:
             break
         options.append(text)
+    if not options and not any(_text_or_none(row, letter) for letter in "BCD"):
+        raise DataError(f"{row.where}: no option in A to D; is a quote of a text never closed?")
     return options
 
 

@@ -145,7 +145,7 @@ def evaluate(
     read: dict[str, DataSet] = {}
     for task in chosen:
         with apart(task):
-            read[task.name] = _read(task, data or default_source(task, model == DEMO), limit)
+            read[task.name] = _read(task, _source(task, model, data), limit)
     ready = [task for task in chosen if task.name in read]
     if until is not None:
         check_scored_here(ready, list(read.values()))
@@ -273,6 +273,10 @@ def _names(tasks: Sequence[str] | str, tasks_dir: Path | None) -> list[str]:
     if not names:
         raise UsageError("--tasks: names no task; give names with commas between, or all")
     return task_names(tasks_dir) if "all" in names else list(names)
+
+
+def _source(task: Task, model: str, data: str | None) -> str:
+    return default_source(task, model == DEMO) if data is None else data
 
 
 def _read(task: Task, source: str, limit: int | None) -> DataSet:

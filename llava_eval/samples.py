@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,6 +20,8 @@ from llava_eval.records import DataSet, ImageRef, Sample
 from llava_eval.rows import Row, read_hub, read_rows
 from llava_eval.scorers import SCORERS
 from llava_eval.task import Columns, Hub, Task
+
+MOST_OF_A_NAME = 300  # characters, in an error message
 
 Groups = dict[tuple[str, ...], Mapping[str, str]]
 
@@ -124,9 +127,9 @@ def _read_source(task: Task, data: str) -> tuple[str, Iterable[Row]]:
         return _read_first_repo(task)
     if not data:
         raise UsageError("--data: is empty; name a file, a folder, mini or hub")
-    path = Path(data).expanduser()
-    if path.exists():
-        path = path.resolve()  # a run folder names its source; it may be read from elsewhere
+    path = _existing(data)
+    if path is None:
+        return _read_elsewhere(task, data)
     if task.mini and path == (task.home / task.mini).resolve():
         return _read_source(task, "mini")
     if task.official is not None and path.is_file() and path.name in task.official.files:
@@ -136,14 +139,24 @@ def _read_source(task: Task, data: str) -> tuple[str, Iterable[Row]]:
         return str(path), OFFICIAL[task.official.reader](folder)
     if task.hub is not None and task.hub.images_config and (path / task.hub.config).is_dir():
         return str(path), _read_with_images(task.hub, image, path)
-    if path.exists():
-        return str(path), read_rows(path, image)
+    return str(path), read_rows(path, image)
+
+
+def _existing(data: str) -> Path | None:
+    """Return the full path of a file or folder: a run names its source for whoever reads it."""
+    name = os.path.expanduser(data)
+    # Unlike `Path.exists`, this holds a name that no file can have for one that is not there.
+    return Path(name).resolve() if os.path.exists(name) else None
+
+
+def _read_elsewhere(task: Task, data: str) -> tuple[str, Iterable[Row]]:
+    """Read what is no file: a data set of the Hub."""
     if data.count("/") == 1 and not data.startswith((".", "~", "/")):
         return f"hub:{data}", _read_repo(task, data)
     official = task.official
     raise DataError(
-        f"{data}: no such file or folder; give 'mini', 'hub', a Hub data set 'owner/name', or a "
-        "file of rows"
+        f"{data[:MOST_OF_A_NAME]}: no such file or folder; give 'mini', 'hub', a Hub data set "
+        "'owner/name', or a file of rows"
         + (f", or LLaVA's folder with {official.folder}/{official.marker}" if official else "")
     )
 
@@ -164,8 +177,10 @@ def default_source(task: Task, demo: bool) -> str:
 
 def _read_first_repo(task: Task) -> tuple[str, Iterable[Row]]:
     """Read the first repository that can be loaded; if none can, say why for each."""
+    if task.hub is None:
+        raise DataError(f"{task.name}: the card names no data set of the Hub; name files by --data")
     reasons = []
-    for repo in task.hub.repos if task.hub else ():
+    for repo in task.hub.repos:
         try:
             rows = _read_repo(task, repo)
         except DataError as error:

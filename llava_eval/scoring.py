@@ -51,7 +51,10 @@ def score_predictions(
     if any(score.status in (*ANSWERED, "ungraded") for score in scores):
         undefined = {name: Estimate(None, None, None, 0) for name in scorer.metrics}
         return scores, _result(task, data, scores, Summary(undefined, {}))
-    raise PredictionsError(f"{task.name}: none of {len(scores):,} rows has an answer to score")
+    raise PredictionsError(
+        f"{task.name}: none of {len(scores):,} rows has an answer to score; "
+        "give predictions of these rows, or run with --retry-failed"
+    )
 
 
 def score_samples(

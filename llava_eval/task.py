@@ -10,7 +10,7 @@ import dataclasses
 import re
 import string
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -230,6 +230,7 @@ def _check_names(task: Task, path: Path) -> None:
             "'_' and '-', and '.' within"
         )
     _check_paths(task, path)
+    _check_filled(task, path)
     readers = [task.official.reader, *task.official.files.values()] if task.official else []
     names: list[tuple[str, str, Iterable[str]]] = [
         ("scorer", task.scorer, SCORERS),
@@ -255,6 +256,20 @@ def _check_names(task: Task, path: Path) -> None:
     for used in sorted(_fields_in(task.prompt.lines, path) - PROMPT_FIELDS):
         hint = nearest(used, PROMPT_FIELDS)
         raise CardError(f"{path}: prompt.lines: {{{used}}} is not a field; {hint}")
+
+
+def _check_filled(task: Task, path: Path) -> None:
+    """Check that what a task cannot be without is not empty."""
+    needed: dict[str, Sized] = {
+        "prompt.lines": task.prompt.lines,
+        "versions": task.versions,
+        "columns.question": task.columns.question,
+    }
+    if task.hub is not None:
+        needed["hub.repos"] = task.hub.repos
+    for key, value in needed.items():
+        if not value:
+            raise CardError(f"{path}: {key}: is empty; fill it in")
 
 
 def _check_paths(task: Task, path: Path) -> None:
