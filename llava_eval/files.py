@@ -57,7 +57,8 @@ def write_text(path: Path, text: str) -> None:
     # Two processes may write one table: each has a part of its own.
     part = path.parent / f"{path.name}.{os.getpid()}{PART}"
     try:
-        with part.open("w", encoding="utf-8", newline="\n") as file:
+        part.unlink(missing_ok=True)
+        with part.open("x", encoding="utf-8", newline="\n") as file:  # "x": through nobody's link
             file.write(text)
             _sync(file.flush, file.fileno())
         os.replace(part, path)
