@@ -25,6 +25,7 @@ from llava_eval.records import ImageRef
 from llava_eval.retries import open_patiently, read_bytes
 
 ROWS_AT_ONCE = 1000  # taken out of an Arrow table
+MOST_ROWS = 10_000_000  # a kilobyte of parquet can stand for billions; VQAv2 has 447,793
 # What pyarrow, pandas and datasets raise for a broken file, besides their own.
 BROKEN = (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError)
 WHOLE_NUMBER = re.compile(r"[0-9]{1,18}")
@@ -219,9 +220,11 @@ def _check_saved(path: Path) -> None:
     state = parse_json(read_text(path / "state.json"), str(path / "state.json"))
     files = state.get("_data_files") if isinstance(state, dict) else None
     names = [file.get("filename") if isinstance(file, dict) else None for file in files or ()]
-    if not names or not all(isinstance(name, str) for name in names):
+    if not names:
         raise DataError(f"{path / 'state.json'}: names no _data_files; is the folder complete?")
     for name in names:
+        if not isinstance(name, str):
+            raise DataError(f"{path / 'state.json'}: {brief(name)} is no name of a file")
         inside(path, name)
 
 
@@ -249,6 +252,8 @@ def _read_parquet(path: Path, image: str) -> Iterator[Row]:
 
     with _whole(path, "a whole parquet file"):
         file = parquet.ParquetFile(open_patiently(path))
+        if file.metadata.num_rows > MOST_ROWS:
+            raise DataError(f"{path}: {file.metadata.num_rows:,} rows; {MOST_ROWS:,} are read")
         columns = file.schema_arrow.names
         images = _ParquetImages(path, image) if image in columns else None
         nulls = images.missing() if images else []

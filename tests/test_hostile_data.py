@@ -20,7 +20,7 @@ from llava_eval.cli import main
 from llava_eval.errors import CardError, DataError
 from llava_eval.images import FORMATS, MOST_PIXELS, open_image
 from llava_eval.records import ImageRef
-from llava_eval.rows import read_hub, read_rows
+from llava_eval.rows import MOST_ROWS, read_hub, read_rows
 from llava_eval.runner import run_root
 from llava_eval.samples import read_samples
 from llava_eval.task import load_card, load_task
@@ -490,6 +490,14 @@ def test_pictures_of_other_kinds_never_reach_their_decoders(kind):
 def test_documents_are_no_pictures(content):
     with pytest.raises(DataError, match="not a readable image"):
         open_image(ImageRef("odd", lambda: content))
+
+
+def test_a_table_of_a_few_kilobytes_that_stands_for_millions_of_rows_is_refused(tmp_path):
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"question": pa.nulls(MOST_ROWS + 1, pa.string())}), path)
+    assert path.stat().st_size < 100_000
+    with pytest.raises(DataError, match="10,000,001 rows"):
+        read_samples(POPE, str(path))
 
 
 DEEP = "[" * 100_000
