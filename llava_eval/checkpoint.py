@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from llava_eval.resources import resource
 from llava_eval.retries import patiently, read_bytes
 
 DEMO = "demo"
+MOST_OF_A_NAME = 300  # characters, in an error message
 PICKLES = ("*.bin", "*.pt", "*.pth")
 # What a model's answers depend on, besides the weights.
 TEXT_FILES = ("*.json", "*.model", "*.jinja", "*.txt")
@@ -82,12 +84,13 @@ def find_checkpoint(
 def _locate(model: str, revision: str | None, wanted: list[str]) -> tuple[Path, str]:
     if model == DEMO:
         return resource("llava_eval/demo/checkpoint"), ""
-    path = Path(model).expanduser()
-    if path.is_dir():
-        return path, ""
+    path = os.path.expanduser(model)
+    if os.path.isdir(path):  # `Path.is_dir` stumbles over a name that no file can have
+        return Path(path), ""
     if model.count("/") != 1 or model.startswith((".", "~", "/")):
         raise ModelError(
-            f"{model}: no such folder; give 'demo', a folder, or a Hub model 'owner/name'"
+            f"{model[:MOST_OF_A_NAME]}: no such folder; give 'demo', a folder, or a Hub "
+            "model 'owner/name'"
         )
     return _download(model, revision, wanted)
 
@@ -115,8 +118,11 @@ def _read_config(folder: Path) -> dict[str, Any]:
 def _read_object(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(read_bytes(path).decode())
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"{path}: cannot be read: {first_line(error)}") from error
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror}; is it complete?") from error
+    except (ValueError, RecursionError) as error:
+        reason = first_line(error)
+        raise ModelError(f"{path}: cannot be read: {reason}; is the file complete?") from error
     if not isinstance(content, dict):
         raise ModelError(f"{path}: must hold an object like {{...}}")
     return content
@@ -160,7 +166,7 @@ def _weight_files(folder: Path, allow_pickle: bool) -> list[Path]:
             f"{pickles[0]}: pickled weights can run code when loaded; convert them to "
             "safetensors, or say --allow-pickle if you trust their author"
         )
-    raise ModelError(f"{folder}: holds no *.safetensors")
+    raise ModelError(f"{folder}: holds no *.safetensors; is it complete?")
 
 
 def _check_shards(folder: Path, weights: list[Path]) -> None:

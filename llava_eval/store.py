@@ -19,12 +19,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from llava_eval.errors import RunError
+from llava_eval.errors import RunError, brief, first_line
 from llava_eval.files import json_text, write_text
 from llava_eval.predictions import by_id, read_prediction
 from llava_eval.records import Bounds, Estimate, Json, Prediction, Result, Score
 from llava_eval.retries import read_bytes
 from llava_eval.rows import read_jsonl
+from llava_eval.stored_fields import check_fields
 
 RUN, PREDICTIONS, SCORES, RESULT = "run.json", "predictions.jsonl", "scores.jsonl", "result.json"
 GRADES = "grades.jsonl"
@@ -64,7 +65,19 @@ def read_run(folder: Path) -> Json:
     for part, keys in (("identity", ("task", "model", "data")), ("environment", ("source",))):
         if not isinstance(run.get(part), dict) or any(key not in run[part] for key in keys):
             raise RunError(f"{folder / RUN}: no {part} with {', '.join(keys)}; not a run of ours")
+        check_fields(run[part], str(folder / RUN))
     return run
+
+
+def read_result(folder: Path) -> Json:
+    """Read a `result.json`, also one of another version: fields may be missing or unknown.
+
+    Raises:
+        RunError: It is missing or broken, or a field that is there is of another type.
+    """
+    result = read_json(folder / RESULT)
+    check_fields(result, str(folder / RESULT))
+    return result
 
 
 def read_json(path: Path) -> Json:
@@ -75,8 +88,11 @@ def read_json(path: Path) -> Json:
     """
     try:
         content = json.loads(read_bytes(path).decode())
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path}: cannot be read: {error}") from error
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        reason = first_line(error)
+        raise RunError(f"{path}: cannot be read: {reason}; is the file complete?") from error
     if not isinstance(content, dict):
         raise RunError(f"{path}: must hold an object like {{...}}")
     return content
@@ -92,16 +108,24 @@ def result_from_json(content: Mapping[str, Any], where: str) -> Result:
     """Read a result back.
 
     Raises:
-        RunError: A field is missing or unknown.
+        RunError: A field is missing, unknown or of another type.
     """
+    check_fields(content, where)
     try:
         fields = {name: value for name, value in content.items() if name != "complete"}
         metrics = _estimates(fields.pop("metrics"))
         groups = {name: _estimates(group) for name, group in fields.pop("groups").items()}
         bounds = fields.pop("bounds", None)
-        return Result(**fields, metrics=metrics, groups=groups, bounds=bounds and Bounds(**bounds))
+        result = Result(
+            **fields, metrics=metrics, groups=groups, bounds=bounds and Bounds(**bounds)
+        )
     except (KeyError, TypeError, AttributeError) as error:
         raise RunError(f"{where}: not a result of this version: {error}") from error
+    if result.primary not in metrics:
+        raise RunError(
+            f"{where}: no metric {brief(result.primary)}, which is to be the primary one"
+        )
+    return result
 
 
 def _estimates(content: Mapping[str, Mapping[str, Any]]) -> dict[str, Estimate]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from llava_eval.errors import PredictionsError, brief
+from llava_eval.files import write_text
 from llava_eval.records import DataSet, Prediction, Sample
 
 MMBENCH_COLUMNS = ("index", "question", *"ABCD", "prediction", "answer", "split")
@@ -100,5 +101,5 @@ def write_seedbench(
         line = {"question_id": sample.llava_id, "prediction": prediction.text.strip()}
         lines.append(json.dumps(line) + "\n")
     path = folder / "seed_bench.jsonl"
-    path.write_text("".join(lines), encoding="utf-8")
+    write_text(path, "".join(lines))
     return [path]

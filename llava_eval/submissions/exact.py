@@ -8,6 +8,7 @@ from pathlib import Path
 
 from llava_eval.answers.exact import gqa_answer
 from llava_eval.errors import PredictionsError, brief
+from llava_eval.files import write_text
 from llava_eval.records import DataSet, Prediction
 
 
@@ -34,5 +35,5 @@ def write_gqa(data: DataSet, predictions: Mapping[str, Prediction], folder: Path
             )
         rows.append({"questionId": sample.id, "prediction": gqa_answer(prediction.text)})
     path = folder / "testdev_balanced_predictions.json"
-    path.write_text(json.dumps(rows), encoding="utf-8")
+    write_text(path, json.dumps(rows))
     return [path]

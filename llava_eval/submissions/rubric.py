@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from llava_eval.errors import PredictionsError, brief
+from llava_eval.files import write_text
 from llava_eval.records import DataSet, Prediction
 from llava_eval.scorers.rubric import numeric_order
 
@@ -32,5 +33,5 @@ def write_mmvet(data: DataSet, predictions: Mapping[str, Prediction], folder: Pa
             "MM-Vet's evaluator takes complete results only: finish the run"
         )
     path = folder / "mmvet.json"
-    path.write_text(json.dumps({i: predictions[i].text for i in ids}, indent=2), encoding="utf-8")
+    write_text(path, json.dumps({i: predictions[i].text for i in ids}, indent=2))
     return [path]

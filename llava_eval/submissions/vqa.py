@@ -8,6 +8,7 @@ from pathlib import Path
 
 from llava_eval.answers.vqa import m4c_answer
 from llava_eval.errors import PredictionsError, brief
+from llava_eval.files import write_text
 from llava_eval.official.vqav2 import TEST
 from llava_eval.records import DataSet, Prediction
 from llava_eval.rows import read_jsonl
@@ -84,5 +85,5 @@ def write_vizwiz(data: DataSet, predictions: Mapping[str, Prediction], folder: P
 
 
 def _write(path: Path, answers: Sequence[Mapping[str, object]]) -> Path:
-    path.write_text(json.dumps(answers), encoding="utf-8")
+    write_text(path, json.dumps(answers))
     return path
