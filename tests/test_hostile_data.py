@@ -19,6 +19,7 @@ from PIL import Image
 from llava_eval.cli import main
 from llava_eval.errors import CardError, DataError
 from llava_eval.images import FORMATS, MOST_PIXELS, open_image
+from llava_eval.paths import inside
 from llava_eval.records import ImageRef
 from llava_eval.rows import MOST_ROWS, read_hub, read_rows
 from llava_eval.runner import run_root
@@ -124,6 +125,16 @@ def test_an_odd_name_of_an_image_is_one_line_and_nothing_is_waited_for(data, wri
     with pytest.raises(DataError) as error:
         picture_of(source).read()
     assert SECRET not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["../secret.png", "/net/host/share.png", "a/../../b"])
+def test_a_name_that_leads_out_is_refused_before_the_disk_is_touched(tmp_path, monkeypatch, name):
+    """To look at a share of a stranger's server can mean to log in there."""
+    touched = []
+    monkeypatch.setattr(Path, "resolve", lambda path, **_: touched.append(path))
+    with pytest.raises(DataError, match="leads out of the data folder"):
+        inside(tmp_path, name)
+    assert touched == []
 
 
 def test_an_absolute_name_inside_the_data_folder_is_no_way_out(data):
@@ -371,7 +382,9 @@ BOMB_CARDS = {
     "an anchor in itself": "name: &a [*a]\n",
     "deep": "name: " + "[" * 20_000,
     "deep in blocks": "".join(" " * n + "a:\n" for n in range(400)),
-    "long": "name: " + "x" * 200_000,
+    "merged keys": "a0: &a0 {x: 1}\n"
+    + "".join(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 10)}]}}\n" for n in range(1, 9)),
+    "long": "others:\n" + "- a\n" * 1_000_000,
     "many keys": "".join(f"k{n}: 1\n" for n in range(12_000)),
     "a Python object": "name: !!python/object/apply:os.system ['touch ran']\n",
     "a Python name": "name: !!python/name:os.system\n",
@@ -440,14 +453,11 @@ BOMBS = {
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_picture_that_would_fill_the_memory_is_refused_before_it_is_decoded(monkeypatch, name):
-    content = BOMBS[name]()
-
-    def decoded(*_, **__):
-        raise AssertionError("the pixels were asked for")
-
-    monkeypatch.setattr(Image.Image, "convert", decoded)
+    content, decoded = BOMBS[name](), []
+    monkeypatch.setattr(Image.Image, "convert", lambda *_: decoded.append(name))
     with pytest.raises(DataError, match=r"pixels|exceeds limit") as error:
         open_image(ImageRef("bomb", lambda: content))
+    assert decoded == []
     assert "\n" not in str(error.value)
 
 

@@ -35,7 +35,7 @@ METHODS = {
     "full_load", "getoutput", "getstatusoutput", "hub.load", "mktemp", "np.load", "numpy.load",
     "os.popen", "os.system", "read_hdf", "read_pickle", "torch.load", "unsafe_load",
 }  # fmt: skip
-EXCEPTIONS = {"UnpicklingError"}  # names, not functions, of such modules
+EXCEPTIONS = {"UnpicklingError", "version"}  # of such modules, harmless
 SAFE_LOADERS = {"_UniqueKeys"}  # classes of ours below yaml.SafeLoader
 
 
