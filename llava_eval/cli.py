@@ -74,6 +74,11 @@ def _run(options: argparse.Namespace) -> int:
         memory=options.memory,
         allow_pickle=options.allow_pickle,
         trust_remote_code=options.trust_remote_code,
+        base_url=options.base_url,
+        api_key_env=options.api_key_env,
+        concurrency=options.concurrency,
+        timeout=options.timeout,
+        prices=options.prices,
     )
     try:
         results = evaluate(
@@ -206,7 +211,7 @@ def _add_tasks_dir(parser: argparse.ArgumentParser) -> None:
 def _add_run(parser: argparse.ArgumentParser) -> None:
     defaults = EngineSettings("demo")
     add = parser.add_argument
-    add("--model", required=True, help="demo, a folder, or a Hub model owner/name")
+    add("--model", required=True, help="demo, a folder, a Hub model owner/name, or a server's name")
     add("--tasks", required=True, metavar="A,B", help="names with commas between, or all")
     add("--data", metavar="SOURCE", help=f"{DATA_HELP} (default: hub; mini for the demo)")
     add("--out", type=Path, metavar="DIR", help="one folder per task in it (results/runs/MODEL)")
@@ -230,6 +235,11 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     add("--dtype", default=defaults.dtype, help="auto, float32, float16, bfloat16")
     add("--attn", default=defaults.attention, help="sdpa, eager, flash_attention_2")
     add("--engine", default=defaults.engine, help=", ".join(ENGINES))
+    add("--base-url", metavar="URL", help="of the server, with --engine server")
+    add("--api-key-env", default=defaults.api_key_env, metavar="NAME", help="holds its key")
+    add("--concurrency", type=int, default=defaults.concurrency, metavar="N", help="requests")
+    add("--timeout", type=float, default=defaults.timeout, metavar="SECONDS", help="of one try")
+    add("--prices", type=Path, metavar="FILE", help="what tokens cost, YAML or JSON")
     add("--family", help="conversation template and image policy, if not recognised")
     add("--revision", help="branch, tag or commit of a Hub model")
     add("--retry-failed", action="store_true", help="ask again what failed in an earlier run")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from llava_eval.checkpoint import DEMO
@@ -106,7 +106,25 @@ def effort_lines(efforts: Sequence[Effort]) -> list[str]:
         beside = f"; beside it, images {images:.1f} s" if images else ""
         lines.append(f"time: {shares}{beside}")
     peak = max(effort.peak_memory_bytes for effort in efforts)
-    return lines + ([f"memory: at most {peak / 2**20:,.0f} MiB"] if peak else [])
+    lines += [f"memory: at most {peak / 2**20:,.0f} MiB"] if peak else []
+    return lines + [line for effort in efforts for line in usage_lines(effort.usage)]
+
+
+def usage_lines(usage: Mapping[str, Any]) -> list[str]:
+    """Say what a server was asked, what it cost, and whether one version of it answered.
+
+    >>> usage_lines({"requests": 9, "retries": 1, "prompt_tokens": 5400, "new_tokens": 18})
+    ['server: 9 requests, 1 retries, 5,400 prompt and 18 new tokens']
+    """
+    if not usage:
+        return []
+    tokens = f"{usage['prompt_tokens']:,} prompt and {usage['new_tokens']:,} new tokens"
+    line = f"server: {usage['requests']:,} requests, {usage['retries']:,} retries, {tokens}"
+    if cost := usage.get("cost"):
+        line += f", {cost['sum']:.4f} {cost['currency']}"
+    versions = usage.get("versions", {})
+    told = ", ".join(f"{name} {count:,}" for name, count in versions.items())
+    return [line] + ([f"answered by several versions: {told}"] if len(versions) > 1 else [])
 
 
 def result_table(result: Result) -> str:

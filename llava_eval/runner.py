@@ -253,7 +253,7 @@ def run_root(model: str, out: str | Path | None = None) -> Path:
     """
     if out is not None:
         return Path(out)
-    if model == DEMO or (model.count("/") == 1 and not Path(model).exists()):
+    if model == DEMO or (model.count("/") <= 1 and not Path(model).exists()):
         return Path("results/runs") / model.replace("/", "--")
     # Training leaves many folders called "checkpoint": the one above tells them apart.
     return Path("results/runs") / "--".join(Path(model).resolve().parts[-2:])

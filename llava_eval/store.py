@@ -44,12 +44,14 @@ class Effort:
         seconds: By the clock.
         stages: Seconds of each stage of the engine, if it says.
         peak_memory_bytes: The most that the engine held, if it says.
+        usage: Requests, retries, tokens and cost of a server, and who answered.
     """
 
     answered: int
     seconds: float
     stages: Mapping[str, float] = field(default_factory=dict)
     peak_memory_bytes: int = 0
+    usage: Mapping[str, Any] = field(default_factory=dict)
 
 
 class RunFolder:
