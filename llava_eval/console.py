@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llava_eval.checkpoint import DEMO
@@ -55,6 +56,24 @@ class Console:
         for line in effort_lines(outcome.efforts):
             print(line)
         print(f"files: {outcome.folder}")
+
+    def judge(self, lines: Sequence[str], calls: int) -> None:
+        """Print what judging will take and open the progress bar."""
+        from tqdm import tqdm
+
+        print("\n".join(["", *lines, ""]), flush=True)
+        if calls:
+            self.bar = tqdm(total=calls, unit="call", file=sys.stderr, dynamic_ncols=True)
+
+    def judged(self) -> None:
+        """Move the progress bar; calls that are made again make it longer."""
+        if self.bar is not None:
+            self.bar.total = max(self.bar.total or 0, self.bar.n + 1)
+            self.bar.update()
+
+    def graded(self, result: Result, folder: Path) -> None:
+        """Print the table of a run that has its grades."""
+        print(f"\n{result_table(result)}\n\nfiles: {folder}", flush=True)
 
     def close(self) -> None:
         """Close the progress bar, if one is open."""
@@ -148,6 +167,7 @@ def result_table(result: Result) -> str:
     counts = f"{result.n:,} samples: {result.unparsed:,} unparsed, {result.failed:,} failed"
     lines = [text_table(rows), "", f"{counts}, {result.missing:,} missing"]
     lines += [f"{name}: {text}" for name, text in result.notes.items()]
+    lines += [f"graded by: {result.judge}, {result.dialect}"] if result.judge else []
     if result.drawn:
         share = f"{100 * result.n / result.full_n:.1f} %"
         lines.append(

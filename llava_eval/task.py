@@ -17,6 +17,7 @@ from typing import Any
 from llava_eval.adapters import ADAPTERS
 from llava_eval.digests import digest_of
 from llava_eval.errors import CardError, UsageError, nearest
+from llava_eval.judges.layouts import LAYOUTS
 from llava_eval.official import OFFICIAL
 from llava_eval.prompts import PROMPT_FIELDS, QUESTION_RULES
 from llava_eval.resources import resource
@@ -97,6 +98,34 @@ class Prompt:
 
 
 @dataclass(frozen=True)
+class Judging:
+    """How a judge is asked about an answer.
+
+    Attributes:
+        layout: Key of `judges.layouts.LAYOUTS`: what stands where in a message.
+        wording: What the judge is told to do, in our own words; the original's text belongs to
+            its authors and is read from the user's copy.
+        temperature: Of the first try.
+        max_tokens: Limit of a reply.
+        system: System message; none if empty.
+        again: Put behind a message whose reply could not be read.
+        temperature_step: What each unreadable reply but the first adds to the temperature.
+        original: SHA-256 of the original's text; a copy of it gives the dialect "llava".
+        original_file: What the user's copy is called.
+    """
+
+    layout: str
+    wording: str
+    temperature: float
+    max_tokens: int
+    system: str = ""
+    again: str = ""
+    temperature_step: float = 0.0
+    original: str = ""
+    original_file: str = ""
+
+
+@dataclass(frozen=True)
 class Citation:
     """Where the benchmark comes from."""
 
@@ -126,6 +155,7 @@ class Task:
         mini: File of the demo's own split, beside the card.
         hub: The Hub's data set.
         official: The folder of LLaVA's own scripts.
+        judge: How a judge grades the answers, or reads those that the rule cannot.
         others: What other tools do differently, one sentence each.
         home: The folder of the card.
     """
@@ -147,6 +177,7 @@ class Task:
     hub: Hub | None = None
     official: Official | None = None
     adapter: str = "as_is"
+    judge: Judging | None = None
     others: list[str] = field(default_factory=list)
     home: Path = field(init=False, default=Path())
 
@@ -228,6 +259,7 @@ def _check_names(task: Task, path: Path) -> None:
         ("unit", task.unit, ("percent", "points")),
         ("adapter", task.adapter, ADAPTERS),
         *(("official.reader", reader, OFFICIAL) for reader in readers),
+        *([("judge.layout", task.judge.layout, LAYOUTS)] if task.judge else []),
     ]
     for key, value, known in names:
         if value not in known:
