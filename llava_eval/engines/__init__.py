@@ -49,8 +49,13 @@ OF_THE_PROCESS = {
     "allow_pickle": ("--allow-pickle", _SERVER_DECIDES),
     "trust_remote_code": ("--trust-remote-code", _SERVER_DECIDES),
 }
+_OF_SERVERS = "is for a server; add --engine server"
 OF_A_SERVER = {
-    "base_url": ("--base-url", "only a server has one; add --engine server"),
+    "base_url": ("--base-url", _OF_SERVERS),
+    "api_key_env": ("--api-key-env", _OF_SERVERS),
+    "concurrency": ("--concurrency", _OF_SERVERS),
+    "timeout": ("--timeout", _OF_SERVERS),
+    "prices": ("--prices", _OF_SERVERS),
 }
 
 
