@@ -27,7 +27,7 @@ class Plan:
 
     Attributes:
         answers: That need a call.
-        done: Answers that need none any more.
+        done: Answers that need none, or none any more.
         calls: If every reply can be read.
         most_calls: If none can.
         read: Tokens of the messages, estimated; `most_read` with every repetition.
@@ -78,12 +78,14 @@ def plan_lines(plan: Plan, price: Price | None = None, currency: str = "") -> li
 
     >>> plan_lines(Plan(2, 1, 2, 10, 500, 2500, 6, 30), Price(10, 30), "USD")
     ... # doctest: +NORMALIZE_WHITESPACE
-    ['calls    2 about 2 answers (1 done before); at most 10 if replies cannot be read',
+    ['calls    2, about 2 of 3 answers; at most 10 if replies cannot be read',
      'tokens   about 500 to read (characters / 4), at most 6 to write; at most 2,500 and 30',
      'cost     at most 0.0052 USD; at most 0.0259 USD if replies cannot be read']
     """
+    if not plan.calls:
+        return ["calls    0: nothing is left to ask"]
     repeats = plan.most_calls > plan.calls
-    calls = f"{plan.calls:,} about {plan.answers:,} answers ({plan.done:,} done before)"
+    calls = f"{plan.calls:,}, about {plan.answers:,} of {plan.answers + plan.done:,} answers"
     tokens = f"about {plan.read:,} to read (characters / 4), at most {plan.written:,} to write"
     if repeats:
         calls += f"; at most {plan.most_calls:,} if replies cannot be read"
