@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 Key = TypeVar("Key")
 
 PROBES = 2  # further tries of a first request: a server that is down is told at once
-LONGEST_WAIT = 30.0  # seconds between two tries, if the server does not ask for more
+DOUBLINGS = 6  # of the wait between two tries: at most 32 seconds
+DOUBLINGS_WHEN_ASKED = 4  # of what jitter adds to `Retry-After`: at most 8 seconds
 EXTRA = "servers and hosted judges need the package openai; pip install 'llava-eval[server]'"
 
 
@@ -213,9 +214,10 @@ class Client:
 
     def _pause(self, tries: int, asked: float | None) -> float:
         """Return the seconds until the next try: longer each time, and never all at once."""
-        most = min(self.endpoint.first_wait * 2.0 ** min(tries, 20), LONGEST_WAIT)
         if asked is None:
+            most = self.endpoint.first_wait * 2.0 ** min(tries, DOUBLINGS)
             return self._dice.uniform(most / 2, most)
+        most = self.endpoint.first_wait * 2.0 ** min(tries, DOUBLINGS_WHEN_ASKED)
         return asked + self._dice.uniform(0, most)
 
 

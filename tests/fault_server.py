@@ -50,12 +50,13 @@ class FaultServer:
 
     plan: text and number of the try (from 0) -> name of a fault in `_reply`, or "" for an answer.
     delay: seconds before every answer.
+    model: what it calls its model.
     """
 
-    def __init__(self, plan: Plan = no_faults, delay: float = 0.0) -> None:
-        self.plan, self.delay = plan, delay
+    def __init__(self, plan: Plan = no_faults, delay: float = 0.0, model: str = "served-1") -> None:
+        self.plan, self.delay, self.model = plan, delay, model
         self.tries: Counter[str] = Counter()
-        self.answered: Counter[str] = Counter()
+        self.answered: list[dict[str, Any]] = []
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[str] = []
         self.connections = self.busy = self.busiest = 0
@@ -66,6 +67,7 @@ class FaultServer:
         self.thread.start()
         start = asyncio.start_server(self._serve, "127.0.0.1", 0, limit=2**26)
         self.server = asyncio.run_coroutine_threadsafe(start, self.loop).result()
+        self.url = f"http://127.0.0.1:{self.server.sockets[0].getsockname()[1]}/v1"
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -80,10 +82,6 @@ class FaultServer:
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.sockets[0].getsockname()[1]}/v1"
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -107,21 +105,21 @@ class FaultServer:
         self.busiest = max(self.busiest, self.busy)
         try:
             await asyncio.sleep(self.delay)
-            return await self._reply(writer, text_of(body), body)
+            return await self._reply(writer, body)
         finally:
             self.busy -= 1
 
-    async def _reply(self, writer: asyncio.StreamWriter, text: str, body: dict[str, Any]) -> bool:
+    async def _reply(self, writer: asyncio.StreamWriter, body: dict[str, Any]) -> bool:
+        text = text_of(body)
         fault = self.plan(text, self.tries[text])
         self.tries[text] += 1
-        key = body.get("echo", "")
         if not fault:
-            self.answered[text] += 1
-            return await send(writer, 200, completion(ANSWER.format(text)))
+            self.answered.append(body)
+            return await send(writer, 200, completion(ANSWER.format(text), model=self.model))
         kind, _, detail = fault.partition(" ")
         if kind.isdecimal():  # "429 2": status and Retry-After
             headers = {"Retry-After": detail} if detail else {}
-            return await send(writer, int(kind), error(f"fault {kind}{key}"), headers)
+            return await send(writer, int(kind), error(f"fault {kind}"), headers)
         if kind == "quota":
             return await send(writer, 429, error("no money", code="insufficient_quota"))
         if kind == "echo-headers":  # as some gateways do when a key is wrong
