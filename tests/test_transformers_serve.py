@@ -1,0 +1,101 @@
+"""The server engine against a real server: `transformers serve` with the demo checkpoint."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from llava_eval.checkpoint import DEMO
+from llava_eval.engines import EngineSettings
+from llava_eval.errors import ServerError
+from llava_eval.resources import resource
+from llava_eval.runner import evaluate
+from llava_eval.store import read_predictions
+
+pytestmark = pytest.mark.slow
+pytest.importorskip("fastapi", reason="transformers serve needs it")
+
+TASKS = ["pope", "textvqa", "mmbench_cn", "scienceqa", "llava_bench", "gqa"]
+# The family's prompt, out of the messages that the engine sends.
+TEMPLATE = """
+{%- macro said(message) -%}
+  {%- if message.content is string -%}
+    {{- message.content -}}
+  {%- else -%}
+    {%- for part in message.content -%}
+      {{- '<image>\n' if part.type == 'image' else part.text -}}
+    {%- endfor -%}
+  {%- endif -%}
+{%- endmacro -%}
+{%- for message in messages -%}
+  {%- if message.role == 'system' -%}
+    {{- said(message) -}}
+  {%- else -%}
+    {{- ' USER: ' + said(message) + ' ASSISTANT:' -}}
+  {%- endif -%}
+{%- endfor -%}
+"""
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """Serve a copy of the demo checkpoint with a chat template: base URL and model name."""
+    folder = tmp_path_factory.mktemp("served") / "demo"
+    shutil.copytree(resource("llava_eval/demo/checkpoint"), folder)
+    (folder / "chat_template.jinja").write_text(TEMPLATE, encoding="utf-8")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = folder.with_name("server.log")
+    command = [str(Path(sys.executable).with_name("transformers")), "serve", str(folder)]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
+    environment = os.environ | {"HF_HUB_OFFLINE": "1"}
+    with log.open("w") as file:
+        server = subprocess.Popen(command, stdout=file, stderr=file, env=environment)
+    try:
+        _wait_for(f"http://127.0.0.1:{port}/health", server, log)
+        yield f"http://127.0.0.1:{port}/v1", str(folder)
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def _wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(240):
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except (urllib.error.URLError, OSError):
+            assert server.poll() is None, log.read_text()
+            time.sleep(0.5)
+    raise AssertionError(log.read_text())
+
+
+def test_a_server_gives_the_answers_of_the_process_request_for_request(served, tmp_path):
+    """Texts, ends, and the lengths of prompts and answers: whole lines of predictions.jsonl."""
+    url, model = served
+    settings = EngineSettings(model, engine="server", base_url=url, concurrency=4)
+    there = evaluate(model, TASKS, data="mini", limit=50, out=tmp_path / "there", settings=settings)
+    here = evaluate(DEMO, TASKS, data="mini", limit=50, out=tmp_path / "here")
+    assert [result.n for result in there] == [result.n for result in here]
+    for task in TASKS:
+        answers = read_predictions(tmp_path / "there" / task / "predictions.jsonl")
+        assert len(answers) > 30
+        assert answers == read_predictions(tmp_path / "here" / task / "predictions.jsonl")
+
+
+def test_an_unknown_model_is_one_line(served):
+    url, _ = served
+    settings = EngineSettings("no-such-model", engine="server", base_url=url)
+    with pytest.raises(ServerError, match="HTTP 400: Server is pinned to"):
+        evaluate("no-such-model", "pope", data="mini", settings=settings)
