@@ -26,8 +26,8 @@ from llava_eval.replies import (
     Chat,
     Failure,
     Reply,
-    one_line,
     read_reply,
+    tell,
     wait_asked_for,
     words_of,
 )
@@ -172,17 +172,17 @@ class Client:
             raw = await asyncio.wait_for(sending, self.endpoint.timeout)
             reply = read_reply(raw.content, tries)
         except BadReplyError as error:
-            return Fault(self._hidden(str(error)), again=error.again)
+            return Fault(tell(str(error), self._key), again=error.again)
         except (asyncio.TimeoutError, openai.APITimeoutError):
             return Fault(f"no answer within {self.endpoint.timeout:g} s", again=True)
         except openai.APIConnectionError as error:
             cause = error.__cause__ or error
-            words = one_line(first_line(cause))
-            return Fault(self._hidden(f"no whole reply: {type(cause).__name__}: {words}"), True)
+            words = f"{type(cause).__name__}: {first_line(cause)}"
+            return Fault(f"no whole reply: {tell(words, self._key)}", again=True)
         except openai.APIStatusError as error:
             return self._refused(error.status_code, error.body, error.response.headers, error.code)
         except UnicodeError as error:  # half a surrogate pair in a question
-            return Fault(f"cannot be sent: {one_line(str(error))}")
+            return Fault(f"cannot be sent: {tell(str(error), self._key)}")
         self._served = time.monotonic()
         return reply
 
@@ -190,8 +190,8 @@ class Client:
         self, status: int, body: object, headers: Mapping[str, str], code: str | None
     ) -> Fault:
         """Say what a status means for this request and for all."""
-        said = words_of(body)
-        reason = self._hidden(f"HTTP {status}{': ' if said else ''}{said}")
+        said = tell(words_of(body), self._key)
+        reason = f"HTTP {status}{': ' if said else ''}{said}"
         if advice := self._advice(status, code):
             return Fault(f"{reason}; {advice}", stops=True)
         wait = wait_asked_for(headers)
@@ -207,10 +207,6 @@ class Client:
         if status == 402 or code == "insufficient_quota":
             return "the account has nothing left; the same command continues when it has"
         return ""
-
-    def _hidden(self, text: str) -> str:
-        """Return a text without the key: some servers repeat it in their errors."""
-        return text.replace(self._key, "***") if self._key else text
 
     def _pause(self, tries: int, asked: float | None) -> float:
         """Return the seconds until the next try: longer each time, and never all at once."""

@@ -72,7 +72,10 @@ class Failure:
 
 
 class BadReplyError(Exception):
-    """A reply that holds no answer; `again` says whether another try may help."""
+    """A reply that holds no answer; `again` says whether another try may help.
+
+    Its text may repeat the server's words, of any length.
+    """
 
     def __init__(self, reason: str, again: bool = True) -> None:
         super().__init__(reason)
@@ -126,7 +129,7 @@ def _answer(content: Mapping[str, Any]) -> tuple[str, str]:
     if not isinstance(text, str):
         refusal = message.get("refusal") if isinstance(message, dict) else None
         if isinstance(refusal, str) and refusal:
-            raise BadReplyError(f"the server refused: {one_line(refusal)}", again=False)
+            raise BadReplyError(f"the server refused: {refusal}", again=False)
         raise BadReplyError("a reply without text")
     return text, finish if finish in ("", "length") else "stop"
 
@@ -137,7 +140,7 @@ def _count(usage: Mapping[str, Any], name: str) -> int:
 
 
 def words_of(body: object) -> str:
-    """Return what a server says of an error, on one line; "" if nothing.
+    """Return what a server says of an error; "" if nothing.
 
     >>> words_of({"error": {"message": "No such model"}})
     'No such model'
@@ -145,12 +148,17 @@ def words_of(body: object) -> str:
     for name in ("error", "message", "detail"):
         if isinstance(body, Mapping) and body.get(name):
             body = body[name]
-    return one_line(body if isinstance(body, str) else "" if body is None else json.dumps(body))
+    return body if isinstance(body, str) else "" if body is None else json.dumps(body)
 
 
-def one_line(text: str) -> str:
-    """Return the beginning of a text as one line."""
-    line = " ".join(text[: 2 * MOST_WORDS].split())
+def tell(text: str, secret: str) -> str:
+    r"""Return the beginning of a text as one line, without a secret in it.
+
+    >>> tell("Bearer abc\n is no key", "abc")
+    'Bearer *** is no key'
+    """
+    whole = text.replace(secret, "***") if secret else text  # first: a cut leaves half a secret
+    line = " ".join(whole[: 2 * MOST_WORDS].split())
     return line if len(line) <= MOST_WORDS else line[: MOST_WORDS - 3] + "..."
 
 

@@ -109,6 +109,10 @@ class FaultServer:
         finally:
             self.busy -= 1
 
+    def _authorization(self) -> str:
+        lines = self.headers[-1].split("\r\n")
+        return next(line for line in lines if line.lower().startswith("authorization"))
+
     async def _reply(self, writer: asyncio.StreamWriter, body: dict[str, Any]) -> bool:
         text = text_of(body)
         fault = self.plan(text, self.tries[text])
@@ -122,10 +126,9 @@ class FaultServer:
             return await send(writer, int(kind), error(f"fault {kind}"), headers)
         if kind == "quota":
             return await send(writer, 429, error("no money", code="insufficient_quota"))
-        if kind == "echo-headers":  # as some gateways do when a key is wrong
-            return await send(writer, 401, error(self.headers[-1]))
-        if kind == "echo-400":
-            return await send(writer, 400, error(self.headers[-1]))
+        if kind.startswith("echo-"):  # some gateways repeat a wrong key, detail: how far behind
+            told = "x" * int(detail) + self._authorization()
+            return await send(writer, int(kind.removeprefix("echo-")), error(told))
         if kind == "slow":
             await asyncio.sleep(float(detail))
             return await send(writer, 200, completion("too late"))

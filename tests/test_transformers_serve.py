@@ -14,10 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from jinja2 import Template
 
 from llava_eval.checkpoint import DEMO
 from llava_eval.engines import EngineSettings
 from llava_eval.errors import ServerError
+from llava_eval.families import FAMILIES
 from llava_eval.resources import resource
 from llava_eval.runner import evaluate
 from llava_eval.store import read_predictions
@@ -26,25 +28,7 @@ pytestmark = pytest.mark.slow
 pytest.importorskip("fastapi", reason="transformers serve needs it")
 
 TASKS = ["pope", "textvqa", "mmbench_cn", "scienceqa", "llava_bench", "gqa"]
-# The family's prompt, out of the messages that the engine sends.
-TEMPLATE = """
-{%- macro said(message) -%}
-  {%- if message.content is string -%}
-    {{- message.content -}}
-  {%- else -%}
-    {%- for part in message.content -%}
-      {{- '<image>\n' if part.type == 'image' else part.text -}}
-    {%- endfor -%}
-  {%- endif -%}
-{%- endmacro -%}
-{%- for message in messages -%}
-  {%- if message.role == 'system' -%}
-    {{- said(message) -}}
-  {%- else -%}
-    {{- ' USER: ' + said(message) + ' ASSISTANT:' -}}
-  {%- endif -%}
-{%- endfor -%}
-"""
+TEMPLATE = Path(__file__).parent.parent / "docs" / "vicuna_v1.jinja"
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +36,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]
     """Serve a copy of the demo checkpoint with a chat template: base URL and model name."""
     folder = tmp_path_factory.mktemp("served") / "demo"
     shutil.copytree(resource("llava_eval/demo/checkpoint"), folder)
-    (folder / "chat_template.jinja").write_text(TEMPLATE, encoding="utf-8")
+    shutil.copy(TEMPLATE, folder / "chat_template.jinja")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -92,6 +76,19 @@ def test_a_server_gives_the_answers_of_the_process_request_for_request(served, t
         answers = read_predictions(tmp_path / "there" / task / "predictions.jsonl")
         assert len(answers) > 30
         assert answers == read_predictions(tmp_path / "here" / task / "predictions.jsonl")
+
+
+def test_the_template_in_the_docs_renders_the_familys_prompt():
+    family = FAMILIES["llava-1.5"]
+    content = [{"type": "image"}, {"type": "text", "text": "What is it?"}]
+    for asked, template in ((content, family.with_image), ("What is it?", family.text_only)):
+        messages = [
+            {"role": "system", "content": family.system},
+            {"role": "user", "content": asked},
+        ]
+        source = TEMPLATE.read_text(encoding="utf-8")
+        rendered = Template(source).render(messages=messages, add_generation_prompt=True)
+        assert rendered == template.replace("{text}", "What is it?")
 
 
 def test_an_unknown_model_is_one_line(served):
