@@ -15,7 +15,8 @@ class Budget:
     """Counts tokens and money; says when the next call might cost too much.
 
     What is on its way counts with all that it may cost, so that the sum holds whatever comes
-    back: but for the estimate of what a message has to read. A call that fails costs nothing.
+    back. How many tokens a message has is estimated, and the estimate corrected by what the
+    judge counts. A call that fails costs nothing.
 
     Attributes:
         price: Of the judge's tokens; None: not known.
@@ -36,7 +37,8 @@ class Budget:
         self.spent = 0.0
         self.read = self.written = 0
         self.estimated = self.stopped = False
-        self._held = 0.0
+        self._held_read = self._held_written = 0  # of the calls on their way
+        self._estimated_read = 0  # of the calls that were answered
 
     def count_before(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Count what the replies of an earlier call cost."""
@@ -45,18 +47,19 @@ class Budget:
 
     def take(self, chat: Chat) -> bool:
         """Set money aside for a call; False, and never again True, if there is too little."""
-        cost = self._most(chat)
-        if self.most is not None and self.spent + self._held + cost > self.most:
+        self._hold(chat, 1)
+        held = self._cost(self._held_read * self._correction(), self._held_written)
+        if self.most is not None and self.spent + held > self.most:
             self.stopped = True
-        if not self.stopped:
-            self._held += cost
+            self._hold(chat, -1)
         return not self.stopped
 
     def settle(self, chat: Chat, outcome: Reply | Failure) -> None:
         """Put what a call cost in the place of what it might have."""
-        self._held -= self._most(chat)
+        self._hold(chat, -1)
         if isinstance(outcome, Reply):
             self.spent += self._cost(outcome.prompt_tokens, outcome.new_tokens)
+            self._estimated_read += estimated_tokens(chat)
             self.read += outcome.prompt_tokens
             self.written += outcome.new_tokens
 
@@ -76,8 +79,13 @@ class Budget:
         spent = money(self.spent, self.currency)
         return spent if self.most is None else f"{spent} of {money(self.most, self.currency)}"
 
-    def _most(self, chat: Chat) -> float:
-        return self._cost(estimated_tokens(chat), chat.max_tokens)
+    def _hold(self, chat: Chat, calls: int) -> None:
+        self._held_read += calls * estimated_tokens(chat)
+        self._held_written += calls * chat.max_tokens
+
+    def _correction(self) -> float:
+        """How many tokens a message has for each that was estimated; at least one."""
+        return max(1.0, self.read / self._estimated_read) if self._estimated_read else 1.0
 
     def _cost(self, read: float, written: float) -> float:
         return 0.0 if self.price is None else self.price.cost(read, written)
