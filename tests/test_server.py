@@ -73,7 +73,7 @@ def test_a_request_is_system_text_picture_and_question():
         answers(engine(server), [request("a", "What is it?", reference(1))])
     (body,) = server.bodies
     system, user = body["messages"]
-    assert system == {"role": "system", "content": VICUNA_SYSTEM}
+    assert system == {"role": "system", "content": [{"type": "text", "text": VICUNA_SYSTEM}]}
     assert user["role"] == "user"
     assert [part["type"] for part in user["content"]] == ["image_url", "text"]
     assert user["content"][1]["text"] == "What is it?"
@@ -88,10 +88,12 @@ def test_a_picture_is_padded_to_a_square_and_sent_without_loss():
     assert sent.tobytes() == pad_to_square(picture(1), (122, 116, 104)).tobytes()
 
 
-def test_a_question_without_a_picture_is_plain_text():
+def test_a_question_without_a_picture_is_a_part_as_well():
+    """The chat template of the Hub's llava-1.5 renders parts, and nothing of a plain string."""
     with FaultServer() as server:
         answers(engine(server), [request("a", "What is it?")])
-    assert server.bodies[0]["messages"][-1] == {"role": "user", "content": "What is it?"}
+    content = [{"type": "text", "text": "What is it?"}]
+    assert server.bodies[0]["messages"][-1] == {"role": "user", "content": content}
 
 
 def test_the_questions_of_one_picture_are_sent_one_after_the_other():

@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +16,7 @@ from llava_eval.families import FAMILIES
 from llava_eval.resources import resource
 from llava_eval.runner import evaluate
 from llava_eval.store import read_predictions
+from tests.transformers_server import transformers_serve
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("fastapi", reason="transformers serve needs it")
@@ -37,32 +31,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]
     folder = tmp_path_factory.mktemp("served") / "demo"
     shutil.copytree(resource("llava_eval/demo/checkpoint"), folder)
     shutil.copy(TEMPLATE, folder / "chat_template.jinja")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = folder.with_name("server.log")
-    command = [str(Path(sys.executable).with_name("transformers")), "serve", str(folder)]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
-    environment = os.environ | {"HF_HUB_OFFLINE": "1"}
-    with log.open("w") as file:
-        server = subprocess.Popen(command, stdout=file, stderr=file, env=environment)
-    try:
-        _wait_for(f"http://127.0.0.1:{port}/health", server, log)
-        yield f"http://127.0.0.1:{port}/v1", str(folder)
-    finally:
-        server.terminate()
-        server.wait(30)
-
-
-def _wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(240):
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
-        except (urllib.error.URLError, OSError):
-            assert server.poll() is None, log.read_text()
-            time.sleep(0.5)
-    raise AssertionError(log.read_text())
+    with transformers_serve(folder) as url:
+        yield url, str(folder)
 
 
 def test_a_server_gives_the_answers_of_the_process_request_for_request(served, tmp_path):
@@ -80,8 +50,12 @@ def test_a_server_gives_the_answers_of_the_process_request_for_request(served, t
 
 def test_the_template_in_the_docs_renders_the_familys_prompt():
     family = FAMILIES["llava-1.5"]
-    content = [{"type": "image"}, {"type": "text", "text": "What is it?"}]
-    for asked, template in ((content, family.with_image), ("What is it?", family.text_only)):
+    text = {"type": "text", "text": "What is it?"}
+    for asked, template in (
+        ([{"type": "image"}, text], family.with_image),
+        ([text], family.text_only),
+        ("What is it?", family.text_only),
+    ):
         messages = [
             {"role": "system", "content": family.system},
             {"role": "user", "content": asked},

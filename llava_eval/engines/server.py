@@ -152,12 +152,13 @@ class ServerEngine:
                 yield prompt, self._chat(prompt, url)
 
     def _chat(self, prompt: Distinct, url: str) -> Chat:
-        text = prompt.requests[0].text
-        image = {"type": "image_url", "image_url": {"url": url}}
-        content = [image, {"type": "text", "text": text}] if url else text
-        system = {"role": "system", "content": self.family.system}
-        user = {"role": "user", "content": content}
-        return Chat([system, user] if self.family.system else [user], prompt.max_new_tokens)
+        """Make the messages; all content is in parts, as some templates drop plain strings."""
+        image = [{"type": "image_url", "image_url": {"url": url}}] if url else []
+        text = {"type": "text", "text": prompt.requests[0].text}
+        user = {"role": "user", "content": [*image, text]}
+        content = [{"type": "text", "text": self.family.system}]
+        system = [{"role": "system", "content": content}] if self.family.system else []
+        return Chat([*system, user], prompt.max_new_tokens)
 
     def _data_url(self, work: Work) -> str | Exception:
         """Encode a picture, or say why not; "" without one."""
