@@ -6,14 +6,14 @@ and works on rows of every source, since official readers deliver the Hub's sche
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from types import NoneType
 from typing import Any
 
 from llava_eval.choice_rows import mmbench, scienceqa, seedbench
-from llava_eval.errors import DataError
-from llava_eval.rows import Row
+from llava_eval.errors import DataError, brief
+from llava_eval.json_text import json_or_none
+from llava_eval.rows import Row, is_whole_number
 
 
 def as_is(row: Row) -> None:
@@ -35,7 +35,8 @@ def _annotator(row: Row, answer: Any) -> str:
     text = answer.get("answer") if isinstance(answer, dict) else answer
     if not isinstance(text, str):
         raise DataError(
-            f"{row.where}: answers holds {answer!r}, must be a text or {{'answer': a text, ...}}"
+            f"{row.where}: answers holds {brief(answer)}, must be a text or "
+            "{'answer': a text, ...}"
         )
     return text
 
@@ -73,16 +74,10 @@ def gqa(row: Row) -> None:
 
 def _struct(row: Row, name: str) -> dict[str, Any]:
     value = row.require(name, dict, str, NoneType) or {}
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except json.JSONDecodeError as error:
-            raise DataError(
-                f"{row.where}: {name} is {value!r}, must be JSON ({error.msg})"
-            ) from error
-    if not isinstance(value, dict):
-        raise DataError(f"{row.where}: {name} is {value!r}, must be a struct")
-    return value
+    struct = json_or_none(value) if isinstance(value, str) else value
+    if not isinstance(struct, dict):
+        raise DataError(f"{row.where}: {name} is {brief(value)}, must be a struct or its JSON")
+    return struct
 
 
 def llava_bench(row: Row) -> None:
@@ -90,7 +85,7 @@ def llava_bench(row: Row) -> None:
     caption = row.require("caption", str, list)
     if isinstance(caption, list):
         if not all(isinstance(line, str) for line in caption):
-            raise DataError(f"{row.where}: caption is {caption!r}, must be a text or texts")
+            raise DataError(f"{row.where}: caption is {brief(caption)}, must be a text or texts")
         row["caption"] = "\n".join(caption)
 
 
@@ -106,8 +101,9 @@ def mmvet(row: Row) -> None:
         DataError: The question id is not v1_0, v1_1, ...
     """
     number = str(row.require("question_id", str, int)).removeprefix("v1_")
-    if not number.isdecimal():
-        raise DataError(f"{row.where}: question_id is {row['question_id']!r}, must be like v1_0")
+    if not is_whole_number(number):
+        given = brief(row["question_id"])
+        raise DataError(f"{row.where}: question_id is {given}, must be like v1_0")
     row["question_id"], row["llava_id"] = f"v1_{number}", number
     names = {name.strip() for name in row.require("capability", str).split(",")}
     row["integration"] = ", ".join(sorted(names))

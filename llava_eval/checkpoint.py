@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from llava_eval.digests import digest_of, digest_of_file
 from llava_eval.errors import ModelError, first_line
+from llava_eval.hub import hub_fault, hub_reason
 from llava_eval.resources import resource
+from llava_eval.retries import patiently, read_bytes
 
 DEMO = "demo"
+MOST_OF_A_NAME = 300  # characters, in an error message
 PICKLES = ("*.bin", "*.pt", "*.pth")
 # What a model's answers depend on, besides the weights.
 TEXT_FILES = ("*.json", "*.model", "*.jinja", "*.txt")
 CODE = "*.py"
+# With these a config.json sends transformers to other files than those that are checked here.
+ELSEWHERE = ("configuration_files", "transformers_weights")
 
 
 @dataclass(frozen=True)
@@ -66,21 +73,24 @@ def find_checkpoint(
     for part in ("text_config", "vision_config"):
         if not isinstance(config.get(part), dict):  # transformers would build a 7B model for it
             raise ModelError(f"{folder / 'config.json'}: no {part}; is the file complete?")
+    _refuse_other_places(folder, config)
     if not trust_remote_code:
         _refuse_remote_code(folder)
     weights = _weight_files(folder, allow_pickle)
+    _check_shards(folder, weights)
     return Checkpoint(model, folder, commit, _digest(folder, weights), config)
 
 
 def _locate(model: str, revision: str | None, wanted: list[str]) -> tuple[Path, str]:
     if model == DEMO:
         return resource("llava_eval/demo/checkpoint"), ""
-    path = Path(model).expanduser()
-    if path.is_dir():
-        return path, ""
+    path = os.path.expanduser(model)
+    if os.path.isdir(path):  # `Path.is_dir` stumbles over a name that no file can have
+        return Path(path), ""
     if model.count("/") != 1 or model.startswith((".", "~", "/")):
         raise ModelError(
-            f"{model}: no such folder; give 'demo', a folder, or a Hub model 'owner/name'"
+            f"{model[:MOST_OF_A_NAME]}: no such folder; give 'demo', a folder, or a Hub "
+            "model 'owner/name'"
         )
     return _download(model, revision, wanted)
 
@@ -90,31 +100,58 @@ def _download(model: str, revision: str | None, wanted: list[str]) -> tuple[Path
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        folder = Path(
-            huggingface_hub.snapshot_download(model, revision=revision, allow_patterns=wanted)
+        download = partial(
+            huggingface_hub.snapshot_download, model, revision=revision, allow_patterns=wanted
         )
+        folder = Path(patiently(download, hub_fault))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise ModelError(f"{model}: cannot be had from the Hub: {first_line(error)}") from error
+        raise ModelError(
+            f"{model}: cannot be had from the Hub: {hub_reason(error)}, or give a local folder"
+        ) from error
     return folder, folder.name
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
+    return _read_object(folder / "config.json")
+
+
+def _read_object(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{folder / 'config.json'}: cannot be read: {error}") from error
+        content = json.loads(read_bytes(path).decode())
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror}; is it complete?") from error
+    except (ValueError, RecursionError) as error:
+        reason = first_line(error)
+        raise ModelError(f"{path}: cannot be read: {reason}; is the file complete?") from error
     if not isinstance(content, dict):
-        raise ModelError(f"{folder / 'config.json'}: must hold an object like {{...}}")
+        raise ModelError(f"{path}: must hold an object like {{...}}")
     return content
 
 
+def _refuse_other_places(folder: Path, config: dict[str, Any]) -> None:
+    """Refuse what makes transformers load other files than those in the digest."""
+    for key in ELSEWHERE:
+        if key in config:
+            raise ModelError(f"{folder / 'config.json'}: {key} names other files; take it out")
+    adapter = folder / "adapter_config.json"
+    if adapter.exists():  # loaded on top of the weights, but only where peft is installed
+        raise ModelError(f"{adapter}: an adapter beside a model; merge it, or move it away")
+
+
 def _refuse_remote_code(folder: Path) -> None:
-    for path in sorted(folder.glob("*.json")):
-        if path.name.endswith("config.json") and b'"auto_map"' in path.read_bytes():
+    for path in sorted(folder.glob("*config*.json")):
+        if _has_key("auto_map", _read_object(path)):
             raise ModelError(
                 f"{path}: brings its own Python code (auto_map), which is not run; "
                 "if you trust its author, say --trust-remote-code"
             )
+
+
+def _has_key(key: str, value: Any) -> bool:
+    """Look for a key at any depth; parsed, since JSON can write a letter in two ways."""
+    if isinstance(value, dict):
+        return key in value or any(_has_key(key, item) for item in value.values())
+    return isinstance(value, list) and any(_has_key(key, item) for item in value)
 
 
 def _weight_files(folder: Path, allow_pickle: bool) -> list[Path]:
@@ -129,7 +166,27 @@ def _weight_files(folder: Path, allow_pickle: bool) -> list[Path]:
             f"{pickles[0]}: pickled weights can run code when loaded; convert them to "
             "safetensors, or say --allow-pickle if you trust their author"
         )
-    raise ModelError(f"{folder}: holds no *.safetensors")
+    raise ModelError(f"{folder}: holds no *.safetensors; is it complete?")
+
+
+def _check_shards(folder: Path, weights: list[Path]) -> None:
+    """Check that an index of shards names the weights beside it, and nothing else."""
+    known = {path.name for path in weights}
+    for path in sorted(folder.glob("*.index.json")):
+        if path.name.removesuffix(".index.json").rpartition(".")[2] not in _kinds(weights):
+            continue  # the index of the other kind, which is not loaded
+        shards = _read_object(path).get("weight_map")
+        if not isinstance(shards, dict):
+            raise ModelError(f"{path}: no weight_map; is the file complete?")
+        for name in shards.values():
+            if name not in known:
+                raise ModelError(
+                    f"{path}: names {name!r}, which is not among the weights beside it"
+                )
+
+
+def _kinds(weights: list[Path]) -> set[str]:
+    return {path.suffix.removeprefix(".") for path in weights}
 
 
 def _digest(folder: Path, weights: list[Path]) -> str:

@@ -6,8 +6,8 @@ import math
 import string
 from types import NoneType
 
-from llava_eval.errors import DataError
-from llava_eval.rows import Row
+from llava_eval.errors import DataError, brief
+from llava_eval.rows import Row, is_whole_number
 
 # A circle's rotations have the index of its first question plus a multiple of this.
 ROTATION = 1_000_000
@@ -48,11 +48,14 @@ def scienceqa(row: Row) -> None:
     choices = row.list_of("choices")
     hint = row.require("hint", str, NoneType) or ""
     if not all(isinstance(text, str) for text in (hint, *choices)):
-        raise DataError(f"{row.where}: hint {hint!r} and choices {choices!r} must be texts")
+        raise DataError(
+            f"{row.where}: hint {brief(hint)} and choices {brief(choices)} must be texts"
+        )
     row.setdefault("id", str(row.place))
     row["references"] = _scienceqa_answer(row, len(choices))
     row["modality"] = "text" if row.get("image") is None else "image"
-    row["grades"] = GRADES.get(row.get("grade") or "", "")
+    grade = row.require("grade", str, int, NoneType) if "grade" in row else None
+    row["grades"] = GRADES.get(str(grade), "")
     row["hint"] = _line("Context: ", hint).strip()
     row["question"] = _line("", row.require("question", str))
     if not row["hint"]:
@@ -64,13 +67,17 @@ def scienceqa(row: Row) -> None:
 def _scienceqa_answer(row: Row, n_choices: int) -> list[str]:
     answer = row.require("answer", int, str, NoneType) if "answer" in row else None
     if isinstance(answer, str):  # a tsv holds no numbers
-        if not answer.isdecimal():
-            raise DataError(f"{row.where}: answer is {answer!r}, must be the number of a choice")
+        if not is_whole_number(answer):
+            raise DataError(
+                f"{row.where}: answer is {brief(answer)}, must be the number of a choice"
+            )
         answer = int(answer)
     if answer is None:
         return []
-    if not 0 <= answer < n_choices:
-        raise DataError(f"{row.where}: answer is {answer}, must be 0 to {n_choices - 1}")
+    known = min(n_choices, len(string.ascii_uppercase))
+    if not 0 <= answer < known:
+        wanted = f"must be 0 to {known - 1}" if known else "but there are no choices"
+        raise DataError(f"{row.where}: answer is {brief(answer)}, {wanted}")
     return [string.ascii_uppercase[answer]]
 
 
@@ -93,8 +100,8 @@ def mmbench(row: Row) -> None:
     ends the list.
     """
     index = str(row.require("index", str, int))
-    if not (index.isascii() and index.isdigit()):
-        raise DataError(f"{row.where}: index is {index!r}, must be a whole number")
+    if not is_whole_number(index):
+        raise DataError(f"{row.where}: index is {brief(index)}, must be a whole number")
     row["circle"] = str(int(index) % ROTATION)
     row["choices"] = _options(row)
     row["references"] = [text] if (text := _text_or_none(row, "answer")) is not None else []
@@ -113,6 +120,8 @@ def _options(row: Row) -> list[str]:
         if text is None:
             break
         options.append(text)
+    if not options and not any(_text_or_none(row, letter) for letter in "BCD"):
+        raise DataError(f"{row.where}: no option in A to D; is a quote of a text never closed?")
     return options
 
 
@@ -121,7 +130,7 @@ def _text_or_none(row: Row, column: str) -> str | None:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if not isinstance(value, str):
-        raise DataError(f"{row.where}: {column} is {value!r}, must be a text")
+        raise DataError(f"{row.where}: {column} is {brief(value)}, must be a text")
     return None if value.lower() in ("", "nan", "none") else value
 
 
@@ -136,8 +145,9 @@ def seedbench(row: Row) -> None:
     row["choices"] = [
         str(row.require(f"choice_{letter}", str, int, float)) for letter in ("a", "b", "c", "d")
     ]
-    row["references"] = [row["answer"]] if row.get("answer") is not None else []
+    answer = row.require("answer", str, NoneType) if "answer" in row else None
+    row["references"] = [] if answer is None else [answer]
     number = str(row.require("question_type_id", str, int))
     if number not in SEED_DIMENSIONS:
-        raise DataError(f"{row.where}: question_type_id is {number}, must be 1 to 12")
+        raise DataError(f"{row.where}: question_type_id is {number[:20]}, must be 1 to 12")
     row["dimension"] = SEED_DIMENSIONS[number]

@@ -5,24 +5,28 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import stat
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from llava_eval.comparison import compare
 from llava_eval.comparison_formats import FORMATS as COMPARISON_FORMATS
-from llava_eval.console import Console, result_table
+from llava_eval.console import Console, complain, result_table, say
 from llava_eval.engines import ENGINES, EngineSettings
-from llava_eval.errors import LlavaEvalError, UsageError
+from llava_eval.errors import LlavaEvalError, UnfinishedError, UsageError
 from llava_eval.explain import DEFAULT, explain, show_explanations
+from llava_eval.files import write_json, write_text
 from llava_eval.leaderboard import FORMATS, Choice, build_leaderboard, refuse_mixture
 from llava_eval.predictions import load_grades, load_predictions
 from llava_eval.runner import evaluate, run_root
 from llava_eval.samples import read_samples
 from llava_eval.scoring import score_predictions
-from llava_eval.store import find_runs, result_to_json, write_json, write_scores, write_text
+from llava_eval.signals import Terminated, sigterm_as_interrupt
+from llava_eval.store import find_runs, result_to_json, write_scores
 from llava_eval.submissions import submit_run
-from llava_eval.tables import text_table
+from llava_eval.tables import printable, text_table
 from llava_eval.task import load_task, task_names
 from llava_eval.version import __version__
 
@@ -36,25 +40,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
     0 done; 1 something that the user can put right; 2 a wrong command line; 3 a regression; 4 a
-    comparison that is inconclusive or refused; as shells have it, 130 interrupted, 141 nobody
-    reads the output.
+    comparison that is inconclusive or refused; as shells have it, 130 interrupted, 143 told to
+    end (SIGTERM), 141 nobody reads the output.
     """
-    options = _parser().parse_args(arguments)
+    os.umask(os.umask(0) | stat.S_IWOTH)  # not everybody writes to new files, whatever is set
     for stream in (sys.stdout, sys.stderr):  # a console that has no ± gets a ?
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
-        code: int = options.command(options)
-        sys.stdout.flush()
+        options = _parser().parse_args(arguments)
+        with sigterm_as_interrupt():
+            code: int = options.command(options)
+            sys.stdout.flush()
     except LlavaEvalError as error:
-        print(f"llava-eval: {error}", file=sys.stderr)
+        complain(str(error))
         return error.exit_code
     except BrokenPipeError:  # `llava-eval tasks | head -1`: nobody reads on
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    except KeyboardInterrupt:
-        print("llava-eval: interrupted; the same command continues", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as error:
+        told = isinstance(error, Terminated)
+        what = "told to end (SIGTERM)" if told else "interrupted"
+        complain(f"{what}; the same command continues")
+        return 143 if told else 130
     return code
 
 
@@ -75,6 +83,7 @@ def _run(options: argparse.Namespace) -> int:
         allow_pickle=options.allow_pickle,
         trust_remote_code=options.trust_remote_code,
     )
+    failures: Mapping[str, LlavaEvalError] = {}
     try:
         results = evaluate(
             options.model,
@@ -87,21 +96,31 @@ def _run(options: argparse.Namespace) -> int:
             watcher=console,
             tasks_dir=options.tasks_dir,
             until=options.until,
+            max_failures=options.max_failures,
         )
+    except UnfinishedError as error:
+        results, failures = error.results, error.failures
     finally:
         console.close()
-    root = run_root(options.model, options.out)
-    print(f"\n{FORMATS['text'](build_leaderboard(find_runs([root]), ranked=False))}")
-    if options.out is None:
-        table = root.parent.parent / "leaderboard.md"
-        board = build_leaderboard(find_runs([root.parent]), ranked=False)
-        write_text(table, FORMATS["md"](board) + "\n")
-        print(f"all runs: {table}")
+    if results:
+        _show_all(run_root(options.model, options.out), options.out is None)
     failed = sum(result.failed for result in results)
     if failed:
         advice = "the reasons are in predictions.jsonl; --retry-failed asks again"
-        print(f"llava-eval: {failed:,} requests failed; {advice}", file=sys.stderr)
-    return 1 if failed else 0
+        complain(f"{failed:,} requests failed; {advice}")
+    for name, reason in failures.items():
+        complain(f"{name} did not finish: {reason}")
+    return 1 if failed or failures else 0
+
+
+def _show_all(root: Path, beside_others: bool) -> None:
+    """Print the table of a model, and write that of all models where it is among others."""
+    say(f"\n{FORMATS['text'](build_leaderboard(find_runs([root]), ranked=False))}")
+    if beside_others:
+        table = root.parent.parent / "leaderboard.md"
+        board = build_leaderboard(find_runs([root.parent]), ranked=False)
+        write_text(table, FORMATS["md"](board) + "\n")
+        say(printable(f"all runs: {table}"))
 
 
 def _score(options: argparse.Namespace) -> int:
@@ -110,7 +129,7 @@ def _score(options: argparse.Namespace) -> int:
     predictions = load_predictions(options.predictions, task, data)
     grades = load_grades(options.grades) if options.grades else None
     scores, result = score_predictions(task, data, predictions, grades)
-    print(result_table(result))
+    say(result_table(result))
     if options.json:
         write_json(options.json, result_to_json(result))
     if options.scores:
@@ -125,7 +144,7 @@ def _submit(options: argparse.Namespace) -> int:
     for folder in folders:
         out = options.out / folder.name if options.out and len(folders) > 1 else options.out
         written, goes_to = submit_run(folder, options.data, out, options.tasks_dir)
-        print("\n".join(map(str, written)), goes_to, sep="\n")
+        say("\n".join(map(printable, [*map(str, written), goes_to])))
     return 0
 
 
@@ -142,7 +161,7 @@ def _leaderboard(options: argparse.Namespace) -> int:
     if options.out:
         write_text(options.out, table + "\n")
     else:
-        print(table)
+        say(table)
     return 0
 
 
@@ -153,7 +172,7 @@ def _names(text: str) -> tuple[str, ...]:
 def _explain(options: argparse.Namespace) -> int:
     if not options.run.is_dir():
         raise UsageError(f"{options.run}: no such folder of runs")
-    print(show_explanations(explain(options.run, options.against, options.tasks_dir)))
+    say(show_explanations(explain(options.run, options.against, options.tasks_dir)))
     return 0
 
 
@@ -167,7 +186,7 @@ def _compare(options: argparse.Namespace) -> int:
         data=options.data,
         tasks_dir=options.tasks_dir,
     )
-    print(COMPARISON_FORMATS[options.format](comparison))
+    say(COMPARISON_FORMATS[options.format](comparison))
     return comparison.exit_code
 
 
@@ -177,12 +196,20 @@ def _tasks(options: argparse.Namespace) -> int:
         task = load_task(name, options.tasks_dir)
         counts = " or ".join(f"{count:,}" for count in task.versions)
         rows.append([name, task.title, task.primary, counts])
-    print(text_table(rows))
+    say(text_table(rows))
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints are one line, like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the command line, without repeating all of its options."""
+        raise UsageError(f"{message}; see {self.prog} --help")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="llava-eval", description="Evaluate LLaVA checkpoints, exactly and with error bars."
     )
     parser.add_argument("--version", action="version", version=__version__)
@@ -232,6 +259,12 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     add("--engine", default=defaults.engine, help=", ".join(ENGINES))
     add("--family", help="conversation template and image policy, if not recognised")
     add("--revision", help="branch, tag or commit of a Hub model")
+    add(
+        "--max-failures",
+        metavar="N|P%",
+        help="samples of a task that may fail before it is stopped (1%%, once more than ten "
+        "have; or three batches in a row)",
+    )
     add("--retry-failed", action="store_true", help="ask again what failed in an earlier run")
     add("--allow-pickle", action="store_true", help="load weights that are not safetensors")
     add("--trust-remote-code", action="store_true", help="run code that comes with the model")

@@ -7,8 +7,9 @@ import json
 from collections.abc import Callable, Sequence
 
 from llava_eval.comparison import Comparison, TaskComparison
+from llava_eval.leaderboard.escape import for_markdown
 from llava_eval.records import Json
-from llava_eval.tables import markdown_table, text_table
+from llava_eval.tables import markdown_table, printable, text_table
 
 HEADING = (
     "task",
@@ -137,15 +138,19 @@ def _rule(comparison: Comparison) -> str:
 
 
 def _text(comparison: Comparison) -> str:
-    head = f"baseline   {comparison.baseline}\ncandidate  {comparison.candidate}\n"
+    runs = (f"baseline   {comparison.baseline}", f"candidate  {comparison.candidate}")
+    head = "\n".join(map(printable, runs)) + "\n"
     parts = [head, text_table(_table(comparison)), "", _rule(comparison)]
-    return "\n".join([*parts, *_lines(comparison), _conclusion(comparison)])
+    lines = [*_lines(comparison), _conclusion(comparison)]
+    return "\n".join([*parts, *map(printable, lines)])
 
 
 def _markdown(comparison: Comparison) -> str:
-    head = f"**{_conclusion(comparison)}**, `{comparison.candidate}` against "
-    parts = [head + f"`{comparison.baseline}`", "", markdown_table(_table(comparison)), ""]
-    notes = [f"- {line}" for line in [_rule(comparison), *_lines(comparison)]]
+    runs = [for_markdown(name) for name in (comparison.candidate, comparison.baseline)]
+    head = f"**{for_markdown(_conclusion(comparison))}**, {' against '.join(runs)}"
+    rows = [[for_markdown(cell) for cell in row] for row in _table(comparison)]
+    notes = [f"- {for_markdown(line)}" for line in [_rule(comparison), *_lines(comparison)]]
+    parts = [head, "", markdown_table(rows), ""]
     return "\n".join([*parts, *notes])
 
 
@@ -165,7 +170,7 @@ def comparison_to_json(comparison: Comparison) -> Json:
 
 
 def _json(comparison: Comparison) -> str:
-    return json.dumps(comparison_to_json(comparison), indent=2, ensure_ascii=False)
+    return json.dumps(comparison_to_json(comparison), indent=2)
 
 
 FORMATS: dict[str, Callable[[Comparison], str]] = {

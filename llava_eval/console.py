@@ -7,21 +7,34 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from llava_eval.bounds import show_bounds
 from llava_eval.checkpoint import DEMO
+from llava_eval.errors import LlavaEvalError
 from llava_eval.identity import unanswered
 from llava_eval.records import Prediction, Result
-from llava_eval.store import Effort
-from llava_eval.tables import show, text_table
+from llava_eval.run_folder import Effort
+from llava_eval.tables import one_line, printable, show, shown, text_table
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
     from llava_eval.runner import Outcome, Plan
+    from llava_eval.task import Task
 
 DEMO_NOTE = (
     "This is the built-in demo: a tiny model on a small split of handwritten digits.\n"
     "Its numbers show that the harness works; they are not comparable with published ones."
 )
+
+
+def say(text: str) -> None:
+    """Print lines for a person: names and texts of others give the terminal no orders."""
+    print(shown(text), flush=True)
+
+
+def complain(text: str) -> None:
+    """Print one line about what went wrong."""
+    print(f"llava-eval: {one_line(text)}", file=sys.stderr, flush=True)
 
 
 class Console:
@@ -34,7 +47,7 @@ class Console:
         """Print what is about to happen and open the progress bar."""
         from tqdm import tqdm
 
-        print(_plan(plan), flush=True)
+        say(_plan(plan))
         self.bar = tqdm(
             total=len(plan.data.samples),
             initial=plan.answered,
@@ -51,10 +64,15 @@ class Console:
     def finish(self, outcome: Outcome) -> None:
         """Close the progress bar and print the table."""
         self.close()
-        print(f"\n{result_table(outcome.result)}\n")
+        say(f"\n{result_table(outcome.result)}\n")
         for line in effort_lines(outcome.efforts):
-            print(line)
-        print(f"files: {outcome.folder}")
+            say(line)
+        say(printable(f"files: {outcome.folder}"))
+
+    def fail(self, task: Task, error: LlavaEvalError) -> None:
+        """Close the progress bar and say what is wrong, while somebody may be looking."""
+        self.close()
+        complain(f"{task.name}: {error}")
 
     def close(self) -> None:
         """Close the progress bar, if one is open."""
@@ -74,7 +92,7 @@ def _plan(plan: Plan) -> str:
         ("batch", str(plan.environment.get("batch_size", 1))),
         ("files", str(plan.folder)),
     ]
-    lines = [f"{name:<9}{value}" for name, value in rows]
+    lines = [f"{name:<9}{printable(value)}" for name, value in rows]
     demo = plan.model == DEMO and plan.data.source == "mini"
     return "\n".join(["", *([DEMO_NOTE, ""] if demo else []), *lines, ""])
 
@@ -106,7 +124,8 @@ def effort_lines(efforts: Sequence[Effort]) -> list[str]:
         beside = f"; beside it, images {images:.1f} s" if images else ""
         lines.append(f"time: {shares}{beside}")
     peak = max(effort.peak_memory_bytes for effort in efforts)
-    return lines + ([f"memory: at most {peak / 2**20:,.0f} MiB"] if peak else [])
+    lines += [f"memory: at most {peak / 2**20:,.0f} MiB"] if peak else []
+    return lines + [note for effort in efforts for note in effort.notes]
 
 
 def result_table(result: Result) -> str:
@@ -129,7 +148,8 @@ def result_table(result: Result) -> str:
     ]
     counts = f"{result.n:,} samples: {result.unparsed:,} unparsed, {result.failed:,} failed"
     lines = [text_table(rows), "", f"{counts}, {result.missing:,} missing"]
-    lines += [f"{name}: {text}" for name, text in result.notes.items()]
+    lines += [f"{result.primary}: {show_bounds(result)}"] if result.bounds else []
+    lines += [printable(f"{name}: {text}") for name, text in result.notes.items()]
     if result.drawn:
         share = f"{100 * result.n / result.full_n:.1f} %"
         lines.append(

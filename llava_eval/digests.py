@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from llava_eval.retries import open_patiently
+
 LENGTH = 16  # hex digits; 64 bits name a few thousand runs without a clash
 
 
@@ -38,7 +40,7 @@ def digest_of_file(path: Path) -> str:
     blob = path.resolve().name
     if path.is_symlink() and len(blob) == 64 and set(blob) <= set("0123456789abcdef"):
         return blob
-    with path.open("rb") as file:
+    with open_patiently(path) as file:
         state = hashlib.sha256()
         while block := file.read(1 << 20):
             state.update(block)

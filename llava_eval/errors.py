@@ -7,6 +7,7 @@
     ├── PredictionsError      a file of predictions
     ├── ModelError            a checkpoint
     ├── RunError              a run folder, or a run that was stopped
+    │   └── UnfinishedError   some of a run's tasks; the others have their results
     └── MixtureError          exit code 4: numbers that must not stand side by side
 
 A message is one line: where, what is wrong with which value, what to do. The command line
@@ -16,7 +17,19 @@ catches `LlavaEvalError` once; any other exception is a bug and shows its traceb
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import reprlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from llava_eval.records import Result
+
+
+MOST_BITS = 200  # of a number that is written out in an error message
+BRIEFLY = reprlib.Repr()
+BRIEFLY.maxstring = BRIEFLY.maxother = 64
+BRIEFLY.maxlist = BRIEFLY.maxtuple = BRIEFLY.maxdict = 4
+BRIEFLY.maxlevel = 3
 
 
 class LlavaEvalError(Exception):
@@ -51,6 +64,21 @@ class RunError(LlavaEvalError):
     """A run folder that holds another run, or a run that had to stop."""
 
 
+class UnfinishedError(RunError):
+    """A run of several tasks, of which not all have a result.
+
+    Attributes:
+        results: Of the tasks that finished, in their order; all of it is on disk too.
+        failures: Name of each other task to what kept it.
+    """
+
+    def __init__(self, results: Sequence[Result], failures: Mapping[str, LlavaEvalError]) -> None:
+        self.results, self.failures = list(results), dict(failures)
+        reasons = "; ".join(f"{name}: {error}" for name, error in failures.items())
+        number = len(results) + len(failures)
+        super().__init__(f"{len(failures)} of {number} tasks did not finish: {reasons}")
+
+
 class MixtureError(LlavaEvalError):
     """Numbers that must not be compared or stand in one column."""
 
@@ -60,6 +88,19 @@ class MixtureError(LlavaEvalError):
 def first_line(error: BaseException) -> str:
     """Return the first line of an exception's message, or its type if it has none."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def brief(value: Any) -> str:
+    """Show a value of somebody's file as Python writes it, cut where it is long.
+
+    >>> brief("x" * 1_000_000)
+    "'xxxxxxxxxxxxxxxxxxxxxxxxxxxxx...xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'"
+    >>> brief({"answers": ["a"] * 9})
+    "{'answers': ['a', 'a', 'a', 'a', ...]}"
+    """
+    if isinstance(value, int) and value.bit_length() > MOST_BITS:  # Python may refuse to write it
+        return f"a number of {value.bit_length():,} bits"
+    return BRIEFLY.repr(value)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -14,11 +14,10 @@ from llava_eval.families import FAMILIES
 from llava_eval.identity import Difference, differences, identity_of
 from llava_eval.leaderboard.board import Entry
 from llava_eval.leaderboard.build import read_entry
-from llava_eval.leaderboard.escape import printable
 from llava_eval.published import Published, PublishedModel, load_published
 from llava_eval.records import Estimate
 from llava_eval.store import RESULT, find_runs
-from llava_eval.tables import show
+from llava_eval.tables import printable, show
 from llava_eval.task import TABLE, Task, load_task
 
 DEFAULT = "published:llava-1.5-7b"

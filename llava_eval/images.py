@@ -5,20 +5,24 @@ from __future__ import annotations
 import io
 import warnings
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from llava_eval.errors import DataError
 from llava_eval.records import ImageRef
 
 # Of the padded square: 1 x 60,000 pixels are a hundred bytes of PNG and 10 GB of square.
 MOST_PIXELS = Image.MAX_IMAGE_PIXELS or 89_478_485
+# What data sets hold. Pillow reads some forty more: for EPS it starts Ghostscript, and the rarer a
+# decoder is, the fewer have looked at it.
+FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF")
 
 
 def open_image(ref: ImageRef) -> Image.Image:
     """Decode an image and convert it to RGB.
 
     Raises:
-        DataError: The bytes cannot be read, are no image, or are cut short.
+        DataError: The bytes cannot be read, are no image of a known format, are cut short, or
+            would fill the memory: that is refused before a pixel is decoded.
 
     Departs: LLaVA's scripts for ScienceQA and MMBench pad before they convert to RGB, which
     gives palette and CMYK images another border; here every image is converted first, as
@@ -27,7 +31,7 @@ def open_image(ref: ImageRef) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(ref.read()))
+            image = Image.open(io.BytesIO(ref.read()), formats=FORMATS)
             if max(image.size) ** 2 > MOST_PIXELS:
                 raise DataError(
                     f"{ref.name}: {image.width} x {image.height} pixels, padded to a square more "
@@ -36,6 +40,9 @@ def open_image(ref: ImageRef) -> Image.Image:
             return image.convert("RGB")
     except DataError:
         raise
+    except UnidentifiedImageError as error:
+        known = ", ".join(FORMATS)
+        raise DataError(f"{ref.name}: not a readable image: none of {known}") from error
     except Exception as error:  # Pillow's decoders raise whatever they meet
         raise DataError(f"{ref.name}: not a readable image: {error}") from error
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from llava_eval.errors import PredictionsError
+from llava_eval.errors import PredictionsError, brief
+from llava_eval.json_text import json_or_none
 from llava_eval.prompts import build_request
 from llava_eval.records import DataSet, Prediction, Sample
 from llava_eval.rows import Row, read_jsonl, read_text
@@ -56,18 +56,15 @@ class _Pairs(list[tuple[str, Any]]):
 
 def _read_object(path: Path) -> dict[str, Prediction] | None:
     """Read one object of id to answer; None if the file holds lines, as others do."""
-    try:
-        pairs = json.loads(read_text(path), object_pairs_hook=_Pairs)
-    except json.JSONDecodeError:
-        return None
+    pairs = json_or_none(read_text(path), object_pairs_hook=_Pairs)
     if not isinstance(pairs, _Pairs) or {"id", "question_id"} & {name for name, _ in pairs}:
         return None
     answers: dict[str, Prediction] = {}
     for name, text in pairs:
         if not isinstance(text, str):
-            raise PredictionsError(f"{path}: the answer to {name!r} is no text")
+            raise PredictionsError(f"{path}: the answer to {brief(name)} is no text")
         if name in answers:
-            raise PredictionsError(f"{path}: id {name!r} is answered a second time")
+            raise PredictionsError(f"{path}: id {brief(name)} is answered a second time")
         answers[name] = Prediction(name, text)
     return answers
 
@@ -84,7 +81,7 @@ def read_prediction(row: Row) -> Prediction:
         words = {n: row.require(n, str) for n in ("finish", "error") if n in row}
         if words.get("finish", "") not in FINISHES:
             raise PredictionsError(
-                f"{row.where}: finish is {words['finish']!r}, must be stop, length or error"
+                f"{row.where}: finish is {brief(words['finish'])}, must be stop, length or error"
             )
         text = row.require("prediction" if "prediction" in row else "text", str)
         return Prediction(str(row.require("id", str, int)), text, **words, **numbers)
@@ -103,7 +100,9 @@ def by_id(rows: list[Row], found: list[Prediction]) -> dict[str, Prediction]:
     predictions: dict[str, Prediction] = {}
     for row, prediction in zip(rows, found, strict=True):
         if prediction.id in predictions:
-            raise PredictionsError(f"{row.where}: id {prediction.id!r} is answered a second time")
+            raise PredictionsError(
+                f"{row.where}: id {brief(prediction.id)} is answered a second time"
+            )
         predictions[prediction.id] = prediction
     return predictions
 
@@ -134,7 +133,7 @@ class _LlavaIndex:
             samples = [s for s in samples if s.id not in self.given][:1] or samples[:1]
         if len(samples) != 1:
             raise PredictionsError(
-                f"{row.where}: question_id {question_id!r} belongs to "
+                f"{row.where}: question_id {brief(question_id)} belongs to "
                 f"{len(samples) or 'none'} of the {len(self.data.samples):,} rows of "
                 f"{self.data.source} (version: {self.data.version}); give the data that the "
                 "answers were made from"
@@ -157,6 +156,6 @@ def load_grades(path: Path) -> dict[str, tuple[str, ...]]:
         if not all(isinstance(reply, str) for reply in replies):
             raise PredictionsError(f"{row.where}: replies must be a list of texts")
         if sample_id in grades:
-            raise PredictionsError(f"{row.where}: id {sample_id!r} is graded a second time")
+            raise PredictionsError(f"{row.where}: id {brief(sample_id)} is graded a second time")
         grades[sample_id] = tuple(replies)
     return grades

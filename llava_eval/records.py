@@ -169,6 +169,21 @@ class Summary:
     notes: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a metric would be if all samples without an answer were wrong, or all right.
+
+    Attributes:
+        low: If all were wrong, in the metric's unit; None where nobody can say.
+        high: If all were right.
+        reason: Why there are none.
+    """
+
+    low: float | None
+    high: float | None
+    reason: str = ""
+
+
 @dataclass(frozen=True)
 class Result:
     """The outcome of one task: `result.json`.
@@ -201,6 +216,7 @@ class Result:
         clusters: Clusters of the rows, by image in most tasks.
         full_n: Rows of the set that the rows are a draw of; `n` if they are none.
         full_clusters: Its clusters.
+        bounds: Of the primary metric, over all rows; None if none is failed or missing.
     """
 
     task: str
@@ -229,6 +245,7 @@ class Result:
     clusters: int = 0
     full_n: int = 0
     full_clusters: int = 0
+    bounds: Bounds | None = None
 
     @property
     def complete(self) -> bool:

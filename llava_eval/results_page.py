@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from llava_eval.files import write_json, write_text
 from llava_eval.leaderboard import FORMATS, Choice, build_leaderboard
 from llava_eval.records import Result
 from llava_eval.samples import read_samples
@@ -17,8 +18,6 @@ from llava_eval.store import (
     read_predictions,
     read_run,
     result_to_json,
-    write_json,
-    write_text,
 )
 from llava_eval.task import TABLE, load_task
 

@@ -8,19 +8,27 @@ row takes several times the memory of the sample that is made of it.
 from __future__ import annotations
 
 import base64
-import binascii
-import json
+import io
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import cache, lru_cache, partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import IO, Any
 
-from llava_eval.errors import DataError, first_line
+from llava_eval.errors import DataError, brief, first_line
+from llava_eval.hub import hub_reason
+from llava_eval.json_text import json_or_none, parse_json
+from llava_eval.paths import inside
 from llava_eval.records import ImageRef
+from llava_eval.retries import open_patiently, read_bytes
 
 ROWS_AT_ONCE = 1000  # taken out of an Arrow table
+MOST_ROWS = 10_000_000  # a kilobyte of parquet can stand for billions; VQAv2 has 447,793
+# What pyarrow, pandas and datasets raise for a broken file, besides their own.
+BROKEN = (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError)
+WHOLE_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 class Row(dict[str, Any]):
@@ -55,7 +63,7 @@ class Row(dict[str, Any]):
             raise DataError(f"{self.where}: no {name!r} here; there is {', '.join(self)}")
         if type(self[name]) not in kinds:
             wanted = " or ".join(kind.__name__ for kind in kinds)
-            raise DataError(f"{self.where}: {name} is {self[name]!r}, must be {wanted}")
+            raise DataError(f"{self.where}: {name} is {brief(self[name])}, must be {wanted}")
         return self[name]
 
     def list_of(self, name: str) -> list[Any]:
@@ -67,13 +75,19 @@ class Row(dict[str, Any]):
         value = self.require(name, list, str)
         if isinstance(value, list):
             return value
-        try:
-            value = json.loads(value)
-        except json.JSONDecodeError:
-            value = None
+        value = json_or_none(value)
         if not isinstance(value, list):
-            raise DataError(f"{self.where}: {name} is {self[name]!r}, must be list")
+            raise DataError(f"{self.where}: {name} is {brief(self[name])}, must be list")
         return value
+
+
+def is_whole_number(text: str) -> bool:
+    """Whether a text is a number of one to eighteen digits, and nothing else.
+
+    >>> is_whole_number("241"), is_whole_number("-1"), is_whole_number("٣")
+    (True, False, False)
+    """
+    return WHOLE_NUMBER.fullmatch(text) is not None
 
 
 def read_rows(path: Path, image: str) -> Iterator[Row]:
@@ -105,10 +119,16 @@ def read_hub(repo: str, config: str, split: str, image: str) -> Iterator[Row]:
     import datasets
 
     where = f"{repo} ({config or 'default'}, {split})"
+    if Path(repo).exists():  # `datasets` would read it in the Hub's place
+        raise DataError(
+            f"{where}: a folder here is called {repo} too; give it with --data ./{repo}, or start "
+            "from another folder"
+        )
     try:
         data = datasets.load_dataset(repo, config or None, split=split)
-    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-        raise DataError(f"{where}: cannot be loaded: {first_line(error)}") from error
+    # RuntimeError: a script of the data set's own, which `datasets` no longer runs.
+    except (OSError, RuntimeError, ValueError, datasets.exceptions.DatasetsError) as error:
+        raise DataError(f"{where}: cannot be loaded: {hub_reason(error)}") from error
     return _dataset_rows(data, where, image)
 
 
@@ -146,12 +166,14 @@ def read_text(path: Path) -> str:
 @contextmanager
 def _open_text(path: Path) -> Iterator[IO[str]]:
     try:
-        with path.open(encoding="utf-8-sig") as file:
+        with io.TextIOWrapper(open_patiently(path), encoding="utf-8-sig") as file:
             yield file
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8: {error.reason}") from error
+        raise DataError(f"{path}: not UTF-8 ({error.reason}); save it as UTF-8") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:  # a name that no file can have
+        raise DataError(f"{path}: cannot be read: {error}") from error
 
 
 @lru_cache(maxsize=1000)  # rows about one image mostly stand together
@@ -167,36 +189,54 @@ def file_image(folder: Path, name: str) -> ImageRef:
 
 
 def _read_inside(folder: Path, name: str) -> bytes:
-    path = (folder / name).resolve()
-    if not path.is_relative_to(_resolved(folder)):
-        raise DataError(f"{folder / name}: leads out of the data folder; not opened")
+    path = inside(folder, name)
     try:
-        return path.read_bytes()
+        return read_bytes(path)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-
-
-@cache
-def _resolved(folder: Path) -> Path:
-    return folder.resolve()
 
 
 def _read_folder(path: Path, image: str) -> Iterator[Row]:
     if (path / "state.json").exists():
         import datasets
 
-        try:
+        _check_saved(path)
+        with _whole(path, "a whole save_to_disk folder"):
             data = datasets.load_from_disk(str(path))
-        except (OSError, ValueError, KeyError) as error:
-            raise DataError(f"{path}: cannot be loaded: {first_line(error)}") from error
         return _dataset_rows(data, str(path), image)
     if (path / "dataset_dict.json").exists():
-        splits = ", ".join(json.loads(read_text(path / "dataset_dict.json"))["splits"])
-        raise DataError(f"{path}: holds several splits; name the folder of one of {splits}")
+        splits = ", ".join(sorted(state.parent.name for state in path.glob("*/state.json")))
+        raise DataError(
+            f"{path}: holds several splits; name the folder of one of {splits or 'them'}"
+        )
     files = sorted(path.glob("**/*.parquet"))
     if not files:
         raise DataError(f"{path}: neither parquet files nor a save_to_disk folder")
     return _shard_rows(path, files, image)
+
+
+def _check_saved(path: Path) -> None:
+    """Check that the tables of a `save_to_disk` folder are in it."""
+    state = parse_json(read_text(path / "state.json"), str(path / "state.json"))
+    files = state.get("_data_files") if isinstance(state, dict) else None
+    names = [file.get("filename") if isinstance(file, dict) else None for file in files or ()]
+    if not names:
+        raise DataError(f"{path / 'state.json'}: names no _data_files; is the folder complete?")
+    for name in names:
+        if not isinstance(name, str):
+            raise DataError(f"{path / 'state.json'}: {brief(name)} is no name of a file")
+        inside(path, name)
+
+
+@contextmanager
+def _whole(where: Path | str, kind: str) -> Iterator[None]:
+    """Say that a file is broken, whatever its library stumbles over."""
+    import pyarrow
+
+    try:
+        yield
+    except (OSError, *BROKEN, pyarrow.ArrowException) as error:
+        raise DataError(f"{where}: not {kind}: {first_line(error)}") from error
 
 
 def _shard_rows(path: Path, files: Iterable[Path], image: str) -> Iterator[Row]:
@@ -208,11 +248,12 @@ def _shard_rows(path: Path, files: Iterable[Path], image: str) -> Iterator[Row]:
 
 
 def _read_parquet(path: Path, image: str) -> Iterator[Row]:
-    import pyarrow
     import pyarrow.parquet as parquet
 
-    try:
-        file = parquet.ParquetFile(path)
+    with _whole(path, "a whole parquet file"):
+        file = parquet.ParquetFile(open_patiently(path))
+        if file.metadata.num_rows > MOST_ROWS:
+            raise DataError(f"{path}: {file.metadata.num_rows:,} rows; {MOST_ROWS:,} are read")
         columns = file.schema_arrow.names
         images = _ParquetImages(path, image) if image in columns else None
         nulls = images.missing() if images else []
@@ -224,8 +265,6 @@ def _read_parquet(path: Path, image: str) -> Iterator[Row]:
                 read = partial(images.read, number)
                 row[image] = None if nulls[number] else ImageRef(row.where, read)
             yield row
-    except (OSError, pyarrow.ArrowException) as error:
-        raise DataError(f"{path}: not a whole parquet file: {first_line(error)}") from error
 
 
 class _ParquetImages:
@@ -235,7 +274,7 @@ class _ParquetImages:
         import pyarrow.parquet as parquet
 
         self.path, self.column = path, column
-        self.file = parquet.ParquetFile(path)
+        self.file = parquet.ParquetFile(open_patiently(path))
         metadata = self.file.metadata
         self.sizes = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
         self.group = -1
@@ -265,6 +304,11 @@ class _ParquetImages:
 
 def _dataset_rows(data: Any, where: str, image: str) -> Iterator[Row]:
     """Rows of a `datasets.Dataset`; images stay in its memory-mapped files."""
+    with _whole(where, "a whole data set"):
+        yield from _table_rows(data, where, image)
+
+
+def _table_rows(data: Any, where: str, image: str) -> Iterator[Row]:
     import datasets
 
     if image in data.column_names:
@@ -319,23 +363,19 @@ def _is_list(path: Path) -> bool:
 
 
 def _list_rows(path: Path) -> Iterator[Row]:
-    try:
-        items = json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path}:{error.lineno}: not valid JSON ({error.msg})") from error
-    for number, item in enumerate(items):
+    for number, item in enumerate(parse_json(read_text(path), str(path))):
         if not isinstance(item, dict):
-            raise DataError(f"{path}:{number}: {item!r} must be an object like {{...}}")
+            raise DataError(f"{path}:{number}: {brief(item)} must be an object like {{...}}")
         yield Row(item, str(path), number)
 
 
 def _read_tsv(path: Path, image: str) -> Iterator[Row]:
     import pandas
 
-    try:
-        table = pandas.read_table(path, dtype=str, encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: not a readable table: {first_line(error)}") from error
+    with _whole(path, "a readable table"), open_patiently(path) as file:
+        table = pandas.read_table(file, dtype=str, encoding="utf-8-sig")
+    if not isinstance(table.index, pandas.RangeIndex):
+        raise DataError(f"{path}: its rows have more cells than its header; a tab in a text?")
     table = table.astype(object).where(table.notna(), None)
     images: dict[str, ImageRef] = {}  # the rotations of a question repeat its picture
     for number, values in enumerate(table.itertuples(index=False, name=None), 2):
@@ -351,7 +391,7 @@ def _read_tsv(path: Path, image: str) -> Iterator[Row]:
 def _base64_image(text: str, where: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # as binascii.Error is
         raise DataError(f"{where}: the image is not base64: {error}") from error
 
 
@@ -364,12 +404,7 @@ READERS: dict[str, Callable[[Path, str], Iterator[Row]]] = {
 
 
 def _json_object(line: str, where: str) -> dict[str, Any]:
-    try:
-        value = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{where}: not valid JSON ({error.msg}); is the file complete?") from error
-    except (ValueError, RecursionError) as error:  # a number of 5,000 digits, 1,000 brackets
-        raise DataError(f"{where}: not readable JSON: {first_line(error)}") from error
+    value = parse_json(line, where, line=True)
     if not isinstance(value, dict):
         raise DataError(f"{where}: {line.strip()[:40]!r} must be an object like {{...}}")
     return value

@@ -11,26 +11,26 @@ from __future__ import annotations
 import dataclasses
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from llava_eval.checkpoint import DEMO
 from llava_eval.engines import Engine, EngineSettings, load_engine
-from llava_eval.errors import RunError, UsageError
+from llava_eval.errors import LlavaEvalError, UnfinishedError, UsageError
+from llava_eval.failures import PLAINLY_BROKEN, FailureCount, FailureLimit, read_limit
 from llava_eval.prompts import build_request
 from llava_eval.records import DataSet, Json, Prediction, Result
+from llava_eval.run_folder import Effort, RunFolder
 from llava_eval.samples import default_source, draw, read_samples
 from llava_eval.scoring import score_predictions
-from llava_eval.store import Effort, RunFolder
 from llava_eval.task import Task, load_task, task_names
 from llava_eval.until import check_scored_here, check_until, growing_draws, narrow_enough
 from llava_eval.version import __version__
-
-# An engine that fails this many batches in a row is broken, not unlucky.
-MAX_FAILED_BATCHES = 3
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,9 @@ class Watcher(Protocol):
     def finish(self, outcome: Outcome) -> None:
         """Take note of a result."""
 
+    def fail(self, task: Task, error: LlavaEvalError) -> None:
+        """Take note of a task that has no result; the others go on."""
+
 
 class Nobody:
     """A watcher that does nothing."""
@@ -80,6 +83,9 @@ class Nobody:
     def finish(self, outcome: Outcome) -> None:
         """Ignore the result."""
 
+    def fail(self, task: Task, error: LlavaEvalError) -> None:
+        """Ignore the error: whoever called `evaluate` gets it in the end."""
+
 
 def evaluate(
     model: str | Path,
@@ -92,8 +98,13 @@ def evaluate(
     watcher: Watcher | None = None,
     tasks_dir: Path | None = None,
     until: float | None = None,
+    max_failures: int | str | None = None,
 ) -> list[Result]:
     """Evaluate a model on tasks.
+
+    What is wrong with the command, a card or the model ends it before anything is computed. What is
+    wrong with one task, from its data to its run folder, does not take the others along: nobody is
+    there at night to start them again, and whoever is there is told at once.
 
     Args:
         model: "demo", a local folder, or "owner/name" on the Hub.
@@ -109,11 +120,14 @@ def evaluate(
         tasks_dir: A folder of the user's own cards.
         until: Draw whole images at random until the 95 % interval of the primary metric is
             this narrow, in the metric's unit to the larger side; not with `limit`.
+        max_failures: So many samples of a task may fail, or such a share ("2%"), before it is
+            stopped, see `failures.read_limit`.
 
     Returns:
         One result per task, in the given order.
 
     Raises:
+        UnfinishedError: Of several tasks some have no result; it holds the others'.
         LlavaEvalError: Anything that a user can put right. What was answered is on disk.
     """
     model = str(model)
@@ -124,17 +138,45 @@ def evaluate(
         raise UsageError(f"--limit {limit}: must be at least 1")
     if until is not None:
         check_until(until, limit, chosen)
-    read = [_read(task, data or default_source(task, model == DEMO), limit) for task in chosen]
+    failure_limit = read_limit(max_failures)
+    root, watcher = run_root(model, out), watcher or Nobody()
+    failures: dict[str, LlavaEvalError] = {}
+    apart = partial(_apart, failures=failures, watcher=watcher, alone=len(chosen) == 1)
+    read: dict[str, DataSet] = {}
+    for task in chosen:
+        with apart(task):
+            read[task.name] = _read(task, _source(task, model, data), limit)
+    ready = [task for task in chosen if task.name in read]
     if until is not None:
-        check_scored_here(chosen, read)
-    engine = load_engine(_with_model(settings, model))
-    root = run_root(model, out)
-    return [
-        run_task(
-            task, rows, engine, model, root / task.name, retry_failed, watcher or Nobody(), until
-        )
-        for task, rows in zip(chosen, read, strict=True)
-    ]
+        check_scored_here(ready, list(read.values()))
+    results: list[Result] = []
+    if ready:
+        engine = load_engine(_with_model(settings, model))
+    for task in ready:
+        with apart(task):
+            rows, folder = read[task.name], root / task.name
+            results.append(
+                run_task(
+                    task, rows, engine, model, folder, retry_failed, watcher, until, failure_limit
+                )
+            )
+    if failures:
+        raise UnfinishedError(results, failures)
+    return results
+
+
+@contextmanager
+def _apart(
+    task: Task, failures: dict[str, LlavaEvalError], watcher: Watcher, alone: bool
+) -> Iterator[None]:
+    """Keep what is wrong with one task from the others, if there are others."""
+    try:
+        yield
+    except LlavaEvalError as error:
+        if alone or isinstance(error, UsageError):
+            raise
+        failures[task.name] = error
+        watcher.fail(task, error)
 
 
 def run_task(
@@ -146,6 +188,7 @@ def run_task(
     retry_failed: bool,
     watcher: Watcher,
     until: float | None = None,
+    failure_limit: FailureLimit = PLAINLY_BROKEN,
 ) -> Result:
     """Answer what is not answered yet, score everything, write the result."""
     identity, environment = _describe(task, data, engine, until)
@@ -154,7 +197,7 @@ def run_task(
             run.drop_failed()
         watcher.start(Plan(model, task, data, folder, len(run.predictions), identity, environment))
         for part in [data] if until is None else growing_draws(data, run.predictions):
-            _answer_missing(task, part, engine, run, watcher)
+            _answer_missing(task, part, engine, run, watcher, failure_limit)
             scores, result = score_predictions(task, part, _answers_to(part, run))
             if until is not None and narrow_enough(result.headline, until):
                 break
@@ -192,27 +235,30 @@ def _describe(task: Task, data: DataSet, engine: Engine, until: float | None) ->
 
 
 def _answer_missing(
-    task: Task, data: DataSet, engine: Engine, run: RunFolder, watcher: Watcher
+    task: Task,
+    data: DataSet,
+    engine: Engine,
+    run: RunFolder,
+    watcher: Watcher,
+    failure_limit: FailureLimit,
 ) -> None:
     """Send what has no answer yet through the engine, and note what that took.
 
     Raises:
-        RunError: Everything failed, or several batches in a row did: the engine is broken.
+        RunError: So much failed that the run is broken.
     """
     todo = [build_request(task, s) for s in data.samples if s.id not in run.predictions]
-    started, failed_batches = time.perf_counter(), 0
+    failures = FailureCount(failure_limit, len(data.samples), run.path)
+    failures.add_earlier(_answers_to(data, run).values())
+    started = time.perf_counter()
     for predictions in engine.generate(todo):
         run.append(predictions)
         watcher.advance(predictions)
-        failed_batches = failed_batches + 1 if all(p.failed for p in predictions) else 0
-        if failed_batches == MAX_FAILED_BATCHES:
-            raise _broken(run.path, f"{failed_batches} failed batches in a row", predictions[0])
+        failures.add(predictions)
     if todo:
         seconds = time.perf_counter() - started
         run.note_effort(Effort(len(todo), seconds, **engine.performance()))
-    if all(prediction.failed for prediction in run.predictions.values()):
-        last = next(reversed(run.predictions.values()))
-        raise _broken(run.path, f"all {len(run.predictions):,} requests failed", last)
+    failures.check_answered()
 
 
 def _answers_to(data: DataSet, run: RunFolder) -> dict[str, Prediction]:
@@ -229,6 +275,10 @@ def _names(tasks: Sequence[str] | str, tasks_dir: Path | None) -> list[str]:
     return task_names(tasks_dir) if "all" in names else list(names)
 
 
+def _source(task: Task, model: str, data: str | None) -> str:
+    return default_source(task, model == DEMO) if data is None else data
+
+
 def _read(task: Task, source: str, limit: int | None) -> DataSet:
     data = read_samples(task, source)
     return data if limit is None else draw(data, limit)
@@ -236,13 +286,6 @@ def _read(task: Task, source: str, limit: int | None) -> DataSet:
 
 def _with_model(settings: EngineSettings | None, model: str) -> EngineSettings:
     return dataclasses.replace(settings or EngineSettings(model), model=model)
-
-
-def _broken(folder: Path, what: str, last: Prediction) -> RunError:
-    return RunError(
-        f"{folder}: stopped after {what}, the last with {last.error!r}; put it right and run the "
-        "same command with --retry-failed"
-    )
 
 
 def run_root(model: str, out: str | Path | None = None) -> Path:
@@ -256,4 +299,5 @@ def run_root(model: str, out: str | Path | None = None) -> Path:
     if model == DEMO or (model.count("/") == 1 and not Path(model).exists()):
         return Path("results/runs") / model.replace("/", "--")
     # Training leaves many folders called "checkpoint": the one above tells them apart.
-    return Path("results/runs") / "--".join(Path(model).resolve().parts[-2:])
+    parts = Path(model).resolve().parts[1:]  # without the root, which would lead back to it
+    return Path("results/runs") / ("--".join(parts[-2:]) or "root")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,12 +14,14 @@ from typing import Any
 
 from llava_eval.adapters import ADAPTERS
 from llava_eval.digests import digest_of_parts
-from llava_eval.errors import DataError, UsageError
+from llava_eval.errors import DataError, UsageError, brief
 from llava_eval.official import OFFICIAL
 from llava_eval.records import DataSet, ImageRef, Sample
 from llava_eval.rows import Row, read_hub, read_rows
 from llava_eval.scorers import SCORERS
 from llava_eval.task import Columns, Hub, Task
+
+MOST_OF_A_NAME = 300  # characters, in an error message
 
 Groups = dict[tuple[str, ...], Mapping[str, str]]
 
@@ -124,9 +127,9 @@ def _read_source(task: Task, data: str) -> tuple[str, Iterable[Row]]:
         return _read_first_repo(task)
     if not data:
         raise UsageError("--data: is empty; name a file, a folder, mini or hub")
-    path = Path(data).expanduser()
-    if path.exists():
-        path = path.resolve()  # a run folder names its source; it may be read from elsewhere
+    path = _existing(data)
+    if path is None:
+        return _read_elsewhere(task, data)
     if task.mini and path == (task.home / task.mini).resolve():
         return _read_source(task, "mini")
     if task.official is not None and path.is_file() and path.name in task.official.files:
@@ -136,14 +139,24 @@ def _read_source(task: Task, data: str) -> tuple[str, Iterable[Row]]:
         return str(path), OFFICIAL[task.official.reader](folder)
     if task.hub is not None and task.hub.images_config and (path / task.hub.config).is_dir():
         return str(path), _read_with_images(task.hub, image, path)
-    if path.exists():
-        return str(path), read_rows(path, image)
+    return str(path), read_rows(path, image)
+
+
+def _existing(data: str) -> Path | None:
+    """Return the full path of a file or folder: a run names its source for whoever reads it."""
+    name = os.path.expanduser(data)
+    # Unlike `Path.exists`, this holds a name that no file can have for one that is not there.
+    return Path(name).resolve() if os.path.exists(name) else None
+
+
+def _read_elsewhere(task: Task, data: str) -> tuple[str, Iterable[Row]]:
+    """Read what is no file: a data set of the Hub."""
     if data.count("/") == 1 and not data.startswith((".", "~", "/")):
         return f"hub:{data}", _read_repo(task, data)
     official = task.official
     raise DataError(
-        f"{data}: no such file or folder; give 'mini', 'hub', a Hub data set 'owner/name', or a "
-        "file of rows"
+        f"{data[:MOST_OF_A_NAME]}: no such file or folder; give 'mini', 'hub', a Hub data set "
+        "'owner/name', or a file of rows"
         + (f", or LLaVA's folder with {official.folder}/{official.marker}" if official else "")
     )
 
@@ -164,8 +177,10 @@ def default_source(task: Task, demo: bool) -> str:
 
 def _read_first_repo(task: Task) -> tuple[str, Iterable[Row]]:
     """Read the first repository that can be loaded; if none can, say why for each."""
+    if task.hub is None:
+        raise DataError(f"{task.name}: the card names no data set of the Hub; name files by --data")
     reasons = []
-    for repo in task.hub.repos if task.hub else ():
+    for repo in task.hub.repos:
         try:
             rows = _read_repo(task, repo)
         except DataError as error:
@@ -195,10 +210,16 @@ def _read_with_images(hub: Hub, image: str, path: Path) -> Iterator[Row]:
 def _join_images(
     hub: Hub, image: str, rows: Iterable[Row], pictures: Iterable[Row]
 ) -> Iterator[Row]:
-    by_id = {picture.require("id", str): picture[image] for picture in pictures}
+    by_id = {picture.require("id", str): _picture(picture, image) for picture in pictures}
     for row in rows:
         row[image] = by_id.get(row.require(hub.images_key, str))
         yield row
+
+
+def _picture(row: Row, image: str) -> ImageRef | None:
+    if image not in row:
+        raise DataError(f"{row.where}: no {image!r} here; there is {', '.join(row)}")
+    return row[image] if isinstance(row[image], ImageRef) else None
 
 
 def _samples(task: Task, rows: Iterable[Row]) -> Iterator[Sample]:
@@ -215,7 +236,7 @@ def _samples(task: Task, rows: Iterable[Row]) -> Iterator[Sample]:
                 sample = replace(sample, id=f"{sample.id}#{seen[sample.id]}")
         if sample.id in numbers:
             first = f"{row.source}:{numbers[sample.id]}"
-            raise DataError(f"{row.where}: id {sample.id!r} stands at {first} too")
+            raise DataError(f"{row.where}: id {brief(sample.id)} stands at {first} too")
         numbers[sample.id] = row.number
         yield sample
 
@@ -230,7 +251,7 @@ def _to_sample(task: Task, row: Row, known: Groups) -> Sample:
         choices=_texts(row, columns.choices),
         references=_texts(row, columns.references),
         hint=", ".join(_texts(row, columns.hint)),
-        groups=_groups(row, columns.groups, known),
+        groups=_groups(row, columns.groups, SCORERS[task.scorer].groups, known),
         cluster=intern(_text(row, columns.cluster)),
         llava_id=_text(row, columns.llava_id),
     )
@@ -261,8 +282,13 @@ def _text(row: Row, column: str) -> str:
     return str(row.require(column, str, int)) if column else ""
 
 
-def _groups(row: Row, columns: Mapping[str, str], known: Groups) -> Mapping[str, str]:
+def _groups(
+    row: Row, columns: Mapping[str, str], needed: Sequence[str], known: Groups
+) -> Mapping[str, str]:
     """Return the same mapping for all samples of the same groups."""
+    for name in needed:
+        if columns[name] not in row:
+            row.require(columns[name], str)
     values = tuple(_group(row, column) for column in columns.values())
     return known.setdefault(values, dict(zip(columns, values, strict=True)))
 
@@ -278,8 +304,8 @@ def _texts(row: Row, column: str) -> tuple[str, ...]:
     value: Any = row.require(column, str, int, list)
     items = value if isinstance(value, list) else [value]
     for item in items:
-        if not isinstance(item, str | int):
-            raise DataError(f"{row.where}: {column} holds {item!r}, must be text")
+        if type(item) not in (str, int):
+            raise DataError(f"{row.where}: {column} holds {brief(item)}, must be text")
     return tuple(intern(str(item)) for item in items)
 
 

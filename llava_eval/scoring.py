@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
-from llava_eval.errors import PredictionsError
+from llava_eval.bounds import bounds_of
+from llava_eval.errors import PredictionsError, brief
 from llava_eval.predictions import Grades
 from llava_eval.records import DataSet, Estimate, Prediction, Result, Score, Summary
 from llava_eval.samples import count_clusters
@@ -49,7 +51,10 @@ def score_predictions(
     if any(score.status in (*ANSWERED, "ungraded") for score in scores):
         undefined = {name: Estimate(None, None, None, 0) for name in scorer.metrics}
         return scores, _result(task, data, scores, Summary(undefined, {}))
-    raise PredictionsError(f"{task.name}: none of {len(scores):,} rows has an answer to score")
+    raise PredictionsError(
+        f"{task.name}: none of {len(scores):,} rows has an answer to score; "
+        "give predictions of these rows, or run with --retry-failed"
+    )
 
 
 def score_samples(
@@ -117,7 +122,7 @@ def _check_known(data: DataSet, by_id: Mapping[str, object], what: str) -> None:
     unknown = sorted(name for name in by_id if name not in known)
     if unknown:
         raise PredictionsError(
-            f"{len(unknown):,} of {len(by_id):,} {what}, {unknown[0]!r} first, belong "
+            f"{len(unknown):,} of {len(by_id):,} {what}, {brief(unknown[0])} first, belong "
             f"to no row of {data.source} ({len(data.samples):,} rows, version: {data.version}); "
             "give the data that they were made from"
         )
@@ -125,6 +130,7 @@ def _check_known(data: DataSet, by_id: Mapping[str, object], what: str) -> None:
 
 def _result(task: Task, data: DataSet, scores: list[Score], summary: Summary) -> Result:
     statuses = [score.status for score in scores]
+    usable = partial(usable_scores, task)
     clusters = count_clusters(data.samples)
     return Result(
         task=task.name,
@@ -149,4 +155,5 @@ def _result(task: Task, data: DataSet, scores: list[Score], summary: Summary) ->
         clusters=clusters,
         full_n=data.full_n or len(scores),
         full_clusters=data.full_clusters or clusters,
+        bounds=bounds_of(task, scores, usable),
     )

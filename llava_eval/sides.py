@@ -21,8 +21,8 @@ from llava_eval.store import (
     RESULT,
     SCORES,
     find_runs,
-    read_json,
     read_predictions,
+    read_result,
     read_run,
 )
 from llava_eval.task import Task
@@ -84,7 +84,7 @@ def read_side(folder: Path) -> Side:
         RunError: A file is missing or broken.
         PredictionsError: A line of the predictions or grades has another form.
     """
-    result = read_json(folder / RESULT) if (folder / RESULT).exists() else {}
+    result = read_result(folder) if (folder / RESULT).exists() else {}
     grades = load_grades(folder / GRADES) if (folder / GRADES).exists() else {}
     answers = folder / PREDICTIONS
     predictions = read_predictions(answers) if answers.exists() else {}

@@ -5,13 +5,17 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from llava_eval.errors import CardError, nearest
+from llava_eval.errors import CardError, brief, nearest
+
+# What PyYAML raises, the last three for a value that its own tag (!!bool maybe) does not fit.
+UNREADABLE = (yaml.YAMLError, ValueError, RecursionError, AttributeError, KeyError, TypeError)
+MOST_CHARACTERS = 100_000  # which PyYAML takes a second for
 
 
 def load_record(kind: type, path: Path) -> Any:
@@ -29,22 +33,38 @@ def load_record(kind: type, path: Path) -> Any:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise CardError(f"{path}: cannot be read: {error}") from error
+    if len(text) > MOST_CHARACTERS:
+        raise CardError(f"{path}: {len(text):,} characters; a card has {MOST_CHARACTERS:,} at most")
     try:
         content = yaml.load(text, Loader=_UniqueKeys)  # noqa: S506 (safe)
-    except (yaml.YAMLError, ValueError) as error:
+    except UNREADABLE as error:
         raise CardError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     return _build(kind, content, str(path))
 
 
 class _UniqueKeys(yaml.SafeLoader):
-    """A safe loader for which a key given twice is an error, not the last one's win."""
+    """A safe loader for which a key given twice is an error, not the last one's win.
+
+    An alias (*name) is one too: ten lines of them stand for a billion values.
+    """
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("an alias (*name): write the value itself")
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for place, key in enumerate(keys):
-            if key in keys[:place]:
+        seen: set[Any] = set()
+        for key in filter(_hashable, keys):  # PyYAML itself refuses the others
+            if key in seen:
                 raise yaml.YAMLError(f"key {key!r} is given twice")
+            seen.add(key)
         return super().construct_mapping(node, deep)
+
+
+def _hashable(key: Any) -> bool:
+    return isinstance(key, Hashable)
 
 
 def _build(kind: Any, value: Any, where: str) -> Any:
@@ -60,7 +80,7 @@ def _build(kind: Any, value: Any, where: str) -> Any:
     if origin is dict:
         pairs = _expect(dict, value, where).items()
         return {
-            _build(arguments[0], key, f"{where}: key {key!r}"): _build(
+            _build(arguments[0], key, f"{where}: key {brief(key)}"): _build(
                 arguments[1], item, f"{where}: {key}"
             )
             for key, item in pairs
@@ -73,7 +93,7 @@ def _build_record(kind: type, value: Any, where: str) -> Any:
     known = {item.name: item for item in dataclasses.fields(kind) if item.init}
     for key in content:
         if key not in known:
-            raise CardError(f"{where}: unknown key {key!r}; {nearest(str(key), known)}")
+            raise CardError(f"{where}: unknown key {brief(key)}; {nearest(str(key), known)}")
     types_of = typing.get_type_hints(kind)
     return kind(**dict(_values(known, content, types_of, where)))
 
@@ -97,5 +117,5 @@ def _expect(kind: Any, value: Any, where: str) -> Any:
         wanted = kind.__name__ if isinstance(kind, type) else str(kind)
         got = "nothing" if isinstance(value, types.NoneType) else type(value).__name__
         advice = "; quote it" if wanted == "str" and value is not None else ""
-        raise CardError(f"{where}: {value!r} is {got}, must be {wanted}{advice}")
+        raise CardError(f"{where}: {brief(value)} is {got}, must be {wanted}{advice}")
     return value

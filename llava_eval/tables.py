@@ -6,6 +6,42 @@ from collections.abc import Sequence
 
 from llava_eval.records import Estimate
 
+MOST_CHARACTERS = 2000  # of a line about somebody's text, which may be a hundred megabytes
+
+
+def printable(text: str) -> str:
+    r"""Show what a terminal would obey as what it is: escapes, newlines, changes of direction.
+
+    >>> printable("\x1b[31mred\n")
+    '\\x1b[31mred\\n'
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
+    )
+
+
+def shown(text: str) -> str:
+    r"""Do the same with a text of several lines, which stay lines.
+
+    >>> shown("a\r\nb")
+    'a\\r\nb'
+    """
+    return "\n".join(map(printable, text.split("\n")))
+
+
+def one_line(text: str) -> str:
+    """Show a text as one line that nobody has to scroll through: its beginning and its end.
+
+    >>> len(one_line("x" * 1_000_000))
+    2000
+    """
+    if len(text) > MOST_CHARACTERS:
+        half = MOST_CHARACTERS // 2
+        text = f"{text[: half - 2]} ... {text[len(text) - half + 3 :]}"
+    return printable(text)
+
 
 def show(estimate: Estimate) -> str:
     """Write a figure with one decimal and its interval.
@@ -47,6 +83,7 @@ def text_table(rows: Sequence[Sequence[str]]) -> str:
     model  pope
     a      85.9
     """
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(
@@ -70,5 +107,6 @@ def markdown_table(rows: Sequence[Sequence[str]], numbers: bool = True) -> str:
     | a\|b | 85.9 |
     """
     ruler = "|---|" + ("---:|" if numbers else "---|") * (len(rows[0]) - 1)
-    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    rows = [[printable(cell).replace("|", "\\|") for cell in row] for row in rows]
+    lines = [f"| {' | '.join(row)} |" for row in rows]
     return "\n".join([lines[0], ruler, *lines[1:]])

@@ -7,9 +7,10 @@ line that names the file, the key and the nearest known one, and never a silent 
 from __future__ import annotations
 
 import dataclasses
+import re
 import string
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,13 @@ from llava_eval.adapters import ADAPTERS
 from llava_eval.digests import digest_of
 from llava_eval.errors import CardError, UsageError, nearest
 from llava_eval.official import OFFICIAL
+from llava_eval.paths import leads_out
 from llava_eval.prompts import PROMPT_FIELDS, QUESTION_RULES
 from llava_eval.resources import resource
 from llava_eval.scorers import SCORERS
 from llava_eval.strict import load_record
 
+NAME = re.compile(r"\w(?:[\w.-]*\w)?")
 # Order of the columns in the tables of the LLaVA-1.5 paper; other tasks stand behind them.
 TABLE = (
     "vqav2",
@@ -221,6 +224,13 @@ def load_card(path: Path) -> Task:
 def _check_names(task: Task, path: Path) -> None:
     if task.name != path.stem:
         raise CardError(f"{path}: name: {task.name!r} must equal the file's name {path.stem!r}")
+    if not NAME.fullmatch(task.name):
+        raise CardError(
+            f"{path}: name: {task.name!r}: a task has a folder of its name; use letters, digits, "
+            "'_' and '-', and '.' within"
+        )
+    _check_paths(task, path)
+    _check_filled(task, path)
     readers = [task.official.reader, *task.official.files.values()] if task.official else []
     names: list[tuple[str, str, Iterable[str]]] = [
         ("scorer", task.scorer, SCORERS),
@@ -246,6 +256,35 @@ def _check_names(task: Task, path: Path) -> None:
     for used in sorted(_fields_in(task.prompt.lines, path) - PROMPT_FIELDS):
         hint = nearest(used, PROMPT_FIELDS)
         raise CardError(f"{path}: prompt.lines: {{{used}}} is not a field; {hint}")
+
+
+def _check_filled(task: Task, path: Path) -> None:
+    """Check that what a task cannot be without is not empty."""
+    needed: dict[str, Sized] = {
+        "prompt.lines": task.prompt.lines,
+        "versions": task.versions,
+        "columns.question": task.columns.question,
+    }
+    if task.hub is not None:
+        needed["hub.repos"] = task.hub.repos
+    for key, value in needed.items():
+        if not value:
+            raise CardError(f"{path}: {key}: is empty; fill it in")
+
+
+def _check_paths(task: Task, path: Path) -> None:
+    """Check that a card names no file outside the folder that it is beside or that is given."""
+    hub, official = task.hub, task.official
+    names = {"file": [task.file], "mini": [task.mini]}
+    if hub is not None:
+        names |= {"hub.config": [hub.config], "hub.images_config": [hub.images_config]}
+    if official is not None:
+        files = [official.folder, official.marker, *official.other_markers]
+        names |= {"official": files}
+    for key, values in names.items():
+        for value in values:
+            if leads_out(value):
+                raise CardError(f"{path}: {key}: {value!r} leads out of the folder; put it below")
 
 
 def _fields_in(lines: list[str], path: Path) -> set[str]:

@@ -8,12 +8,13 @@ from typing import Any
 
 from llava_eval.digests import digest_of
 from llava_eval.engines.replay import ReplayEngine
+from llava_eval.files import write_json
 from llava_eval.published import load_published
 from llava_eval.records import Estimate, Prediction, Result
 from llava_eval.runner import Nobody, run_task
 from llava_eval.samples import read_samples
 from llava_eval.scoring import DIALECT
-from llava_eval.store import RESULT, RUN, result_to_json, write_json
+from llava_eval.store import RESULT, RUN, result_to_json
 from llava_eval.task import load_task
 
 MODEL = {

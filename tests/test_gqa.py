@@ -395,7 +395,7 @@ def test_a_row_of_llavas_folder_becomes_its_request(tmp_path, write_jsonl):
             "structural is 'Query'",
         ),
         ({"types": {"structural": "query", "semantic": "cats"}}, "semantic is 'cats'"),
-        ({"types": "query"}, "types is 'query', must be JSON"),
+        ({"types": "query"}, "types is 'query', must be a struct"),
         ({"types": "[1]"}, "must be a struct"),
         ({"types": 3}, "types is 3, must be dict or str"),
         ({"isBalanced": False}, "not a balanced question; give the rows of testdev_balanced"),

@@ -4,7 +4,8 @@ import pytest
 
 from llava_eval.errors import RunError
 from llava_eval.records import Prediction
-from llava_eval.store import RunFolder, find_runs, read_predictions, read_run
+from llava_eval.run_folder import RunFolder
+from llava_eval.store import find_runs, read_predictions, read_run
 
 IDENTITY = {"task": "pope", "model": "m", "data": "d", "weights": "abc"}
 ENVIRONMENT = {"source": "mini"}

@@ -116,7 +116,7 @@ def measure(folder: Path) -> dict[str, Any]:
     data = read_samples(tasks[TASK], str(folder / "rows.jsonl"))
     watch.lap("rows")
     with (
-        patch("llava_eval.engines.hf.Sharing", StubSharing),
+        patch("llava_eval.engines.attempts.Sharing", StubSharing),
         patch.object(engine, "pixels", lambda image: None),
     ):
         result = run_task(tasks[TASK], data, engine, "stub", folder / "run", False, Nobody())

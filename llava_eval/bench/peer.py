@@ -11,7 +11,6 @@ it writes one with the answers and what they took: seconds of the processor and 
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import sys
@@ -22,7 +21,7 @@ from typing import Any, TextIO
 import torch
 from PIL import Image
 
-CLASS = ("lmms_eval.models.simple.llava_hf", "LlavaHf")
+MODULE = "lmms_eval.models.simple.llava_hf"
 TASK, SPLIT = "bench", "test"
 PACKAGES = ("lmms_eval", "transformers", "torch")
 
@@ -45,9 +44,9 @@ def _only_replies_on_stdout() -> TextIO:
 
 
 def _load(folder: str) -> Any:
-    module, name = CLASS
-    peer_class = getattr(importlib.import_module(module), name)
-    return peer_class(
+    from lmms_eval.models.simple.llava_hf import LlavaHf
+
+    return LlavaHf(
         pretrained=folder,
         device="cpu",
         device_map="cpu",  # its default, "", is no device to transformers 5
@@ -67,9 +66,10 @@ def _timed(peer: Any, requests: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _instance(number: int, request: dict[str, Any]) -> Any:
-    instance = importlib.import_module("lmms_eval.api.instance").Instance
+    from lmms_eval.api.instance import Instance
+
     settings = {"max_new_tokens": request["max_new_tokens"], "temperature": 0, "num_beams": 1}
-    return instance(
+    return Instance(
         request_type="generate_until",
         arguments=(request["text"], settings, _pictures, number, TASK, SPLIT),
         idx=0,

@@ -34,7 +34,7 @@ def peer_interpreter(text: str) -> Path:
     Raises:
         argparse.ArgumentTypeError: It cannot, or is none.
     """
-    command = [text, ALONE, "-c", f"import {peer.CLASS[0]}"]
+    command = [text, ALONE, "-c", f"import {peer.MODULE}"]
     try:
         tried = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     except OSError as error:

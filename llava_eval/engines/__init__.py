@@ -6,6 +6,7 @@ nothing heavy is loaded before it is needed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -81,7 +82,7 @@ class EngineSettings:
             )
         if self.device_map and self.device != "auto":
             raise UsageError("--device-map: chooses devices itself; leave --device out")
-        if self.memory is not None and self.memory <= 0:
+        if self.memory is not None and not (math.isfinite(self.memory) and self.memory > 0):
             raise UsageError(f"--memory {self.memory}: must be more than 0 GiB")
 
 

@@ -21,21 +21,22 @@ from typing import Any
 
 import torch
 import transformers
+from transformers import LogitsProcessor, LogitsProcessorList
 
 from llava_eval.batching import plan_batches, plan_slots
 from llava_eval.digests import digest_of
 from llava_eval.engines import EngineSettings
+from llava_eval.engines.attempts import Attempts, Failed, out_of_memory
 from llava_eval.engines.grouping import Distinct, Work, ahead, group_by_image, image_digests
 from llava_eval.engines.loading import Loaded, load
 from llava_eval.engines.memory import cache_tokens, forget_peak, peak_memory
 from llava_eval.engines.sharing import (
+    NO_NUMBERS,
     Group,
     Question,
-    Sharing,
     columns_needed,
     split_at_prefix,
 )
-from llava_eval.engines.slots import Slots
 from llava_eval.engines.timing import BESIDE, Clock, Stages
 from llava_eval.errors import LlavaEvalError, ModelError
 from llava_eval.families import prompt_chunks
@@ -78,6 +79,7 @@ class HfEngine:
         self.settings = settings
         self.clock: Clock = perf_counter
         self.stages = Stages(loaded.model.device)
+        self.notes: list[str] = []
         config = loaded.model.config
         self.image_token = config.image_token_id
         self.image_length = config.image_seq_length
@@ -132,10 +134,15 @@ class HfEngine:
         }
 
     def performance(self) -> Json:
-        """Return the seconds of each stage of the last `generate`, and the most memory held."""
+        """Return what the last `generate` took and met.
+
+        Returns:
+            Seconds of each of its `stages`, `peak_memory_bytes`, and `notes` on shortages.
+        """
         return {
             "stages": self.stages.total(),
             "peak_memory_bytes": peak_memory(self.model.device),
+            "notes": self.notes,
         }
 
     def generate(self, requests: Sequence[Request]) -> Iterator[list[Prediction]]:
@@ -145,7 +152,7 @@ class HfEngine:
         questions; an exception in the model fails the requests that were on their way.
         """
         forget_peak(self.model.device)
-        self.stages = Stages(self.model.device, self.clock)
+        self.stages, self.notes = Stages(self.model.device, self.clock), []
         with self.stages.watch(self.model):
             yield from self._shared(requests) if self.shares else self._plain(requests)
 
@@ -158,8 +165,25 @@ class HfEngine:
         system = self._system(works)
         needed = [self._columns(work) for work in works]
         room = cache_tokens(self.model, self.settings.memory)
-        for count, columns, places in plan_slots(needed, self.settings.batch_size, room):
-            yield from self._answer([works[place] for place in places], count, columns, system)
+        most = self.settings.batch_size
+        attempts = Attempts(self.model, self.eos, self.stages, system, most)
+        unread: list[Prediction] = []
+        for count, columns, places in plan_slots(needed, most, room):
+            groups = self._groups([works[place] for place in places], unread)
+            for done, broken in attempts.answer(groups, count, columns):
+                answered = [p for group in done for p in self._predictions(group)]
+                if answered or broken or unread:
+                    yield [*unread, *answered, *_all_failed(broken)]
+                unread.clear()
+            self._note_shortages(attempts.shortages, attempts.most)
+        if unread:
+            yield unread
+
+    def _note_shortages(self, times: int, most: int) -> None:
+        if times:
+            self.notes = [
+                f"out of memory: asked again in smaller batches ({times}x), at last {most} at once"
+            ]
 
     def _system(self, works: Sequence[Work]) -> list[int]:
         """Return what all prompts begin with, up to the image; every prefix goes on behind it."""
@@ -186,38 +210,6 @@ class HfEngine:
         if self.image_token in prefix or (work.image is None and prefix):
             return [work.prompts]
         return [[prompt] for prompt in work.prompts]
-
-    def _answer(
-        self, works: Sequence[Work], count: int, columns: int, system: Sequence[int]
-    ) -> Iterator[list[Prediction]]:
-        """Answer the questions about some images, in slots of one size.
-
-        Args:
-            works: At least one.
-            count: Most slots.
-            columns: Of each slot.
-            system: Tokens that all prompts begin with.
-        """
-        unread: list[Prediction] = []
-        groups = self._groups(works, unread)
-        more = True
-        while more:
-            slots = Slots(min(count, len(works)), columns, self.model.device)
-            sharing = Sharing(self.model, self.eos, slots, self.stages, system)
-            failed: list[Prediction] = []
-            try:
-                for done in sharing.answer(groups):
-                    yield [*unread, *(p for group in done for p in self._predictions(group))]
-                    unread.clear()
-                more = False
-            except Exception as error:  # the guard: whatever went wrong is recorded
-                questions = [q for slot in sharing.busy for q in slot.group.questions]
-                failed = [_failed(r, error) for q in questions for r in q.label.requests]
-                if not failed:  # nobody was on the way, so nobody would learn of it
-                    raise
-            if unread or failed:
-                yield [*unread, *failed]
-                unread.clear()
 
     def _groups(self, works: Sequence[Work], unread: list[Prediction]) -> Iterator[Group]:
         """Yield works as groups with their pixels; put the questions of what cannot be read aside.
@@ -253,7 +245,9 @@ class HfEngine:
 
     def _predictions(self, group: Group) -> list[Prediction]:
         return [
-            self._prediction(request, len(group.prefix) + len(question.ids), question.new)
+            Prediction(request.id, "", "error", question.error)
+            if question.error
+            else self._prediction(request, len(group.prefix) + len(question.ids), question.new)
             for question in group.questions
             for request in question.label.requests
         ]
@@ -271,10 +265,22 @@ class HfEngine:
                 encoded.append(self.encode(request))
             except Exception as error:  # noqa: BLE001 (the guard: it fails this request alone)
                 failed.append(_failed(request, error))
+        return failed + (self._generate_halving(encoded) if encoded else [])
+
+    def _generate_halving(self, encoded: Sequence[Encoded]) -> list[Prediction]:
+        """Generate; where memory does not suffice, in two halves."""
         try:
-            return failed + (self._generate(encoded) if encoded else [])
+            return self._generate(encoded)
         except Exception as error:  # noqa: BLE001 (the guard: whatever went wrong is recorded)
-            return failed + [_failed(item.request, error) for item in encoded]
+            if len(encoded) == 1 or not out_of_memory(error):
+                return [_failed(item.request, error) for item in encoded]
+        middle = len(encoded) // 2
+        self._note_shortages(1, middle)
+        return [
+            prediction
+            for half in (encoded[:middle], encoded[middle:])
+            for prediction in self._generate_halving(half)
+        ]
 
     def _generate(self, encoded: Sequence[Encoded]) -> list[Prediction]:
         ids, mask = left_pad([item.ids for item in encoded], self.pad)
@@ -282,15 +288,21 @@ class HfEngine:
         pixels = [item.pixels for item in encoded if item.pixels is not None]
         if pixels:
             inputs["pixel_values"] = torch.cat(pixels).to(self.model.dtype)
+        watch = NanWatch()
         with self.stages("generate"), torch.inference_mode():
             output = self.model.generate(
                 **{name: value.to(self.model.device) for name, value in inputs.items()},
                 max_new_tokens=max(item.request.max_new_tokens for item in encoded),
+                logits_processor=LogitsProcessorList([watch]),
             )
         new = output[:, ids.shape[1] :].tolist()
         return [
-            self._prediction(item.request, len(item.ids), tokens[: item.request.max_new_tokens])
-            for item, tokens in zip(encoded, new, strict=True)
+            Prediction(item.request.id, "", "error", NO_NUMBERS)
+            if spoilt
+            else self._prediction(
+                item.request, len(item.ids), tokens[: item.request.max_new_tokens]
+            )
+            for item, tokens, spoilt in zip(encoded, new, watch.spoilt, strict=True)
         ]
 
     def encode(self, request: Request) -> Encoded:
@@ -377,6 +389,28 @@ class HfEngine:
         new = new if end is None else new[: end + 1]
         text = self.tokenizer.decode(new, skip_special_tokens=True).strip()
         return Prediction(request.id, text, finish, "", prompt_tokens, len(new))
+
+
+class NanWatch(LogitsProcessor):  # type: ignore[misc]
+    """Notes the rows of a batch whose logits are no numbers at any step."""
+
+    def __init__(self) -> None:
+        self.spoilt: list[bool] = []
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Look at logits of shape (rows, vocabulary), and pass them on."""
+        now = scores.isnan().any(-1).tolist()
+        self.spoilt = [a or b for a, b in zip(self.spoilt or now, now, strict=True)]
+        return scores
+
+
+def _all_failed(broken: Failed) -> list[Prediction]:
+    return [
+        _failed(request, error)
+        for group, error in broken
+        for question in group.questions
+        for request in question.label.requests
+    ]
 
 
 def _failed(request: Request, error: Exception) -> Prediction:

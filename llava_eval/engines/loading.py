@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pickle import UnpicklingError  # the exception, no function
 from typing import Any
 
 import torch
 import transformers
-from safetensors import SafetensorError
 from transformers import AutoConfig, AutoProcessor, GenerationConfig, LlavaForConditionalGeneration
 
 from llava_eval.checkpoint import Checkpoint, find_checkpoint
 from llava_eval.engines import EngineSettings
-from llava_eval.errors import ModelError, UsageError, first_line, nearest
+from llava_eval.errors import LlavaEvalError, ModelError, UsageError, brief, nearest
 from llava_eval.families import FAMILIES, Family
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-# What transformers raises for a checkpoint that is broken in one way or another.
-LOADING_ERRORS = (
-    AttributeError,
-    ImportError,
-    KeyError,
-    OSError,
-    RuntimeError,
-    SafetensorError,
-    TypeError,
-    ValueError,
-)
+MOST_OF_A_REASON = 400  # characters: transformers can write pages
 
 
 @dataclass(frozen=True)
@@ -61,21 +53,46 @@ def load(settings: EngineSettings) -> Loaded:
         settings.model, settings.revision, settings.allow_pickle, settings.trust_remote_code
     )
     family = _family(checkpoint, settings.family)
+    if "/" in settings.attention and not settings.trust_remote_code:  # a kernel of the Hub
+        raise UsageError(
+            f"--attn {settings.attention}: is somebody's code on the Hub; if you trust its "
+            "author, say --trust-remote-code"
+        )
     transformers.utils.logging.disable_progress_bar()
-    try:
-        config = AutoConfig.from_pretrained(checkpoint.folder)
+    with _readable(checkpoint):
+        config = AutoConfig.from_pretrained(checkpoint.folder, trust_remote_code=False)
         processor = _load_processor(checkpoint, settings)
-        _check_agreement(checkpoint, config, processor)
+    _check_agreement(checkpoint, config, processor)
+    with _readable(checkpoint):
         model = _load_model(checkpoint, config, settings)
-    except LOADING_ERRORS as error:
-        raise ModelError(f"{checkpoint.folder}: cannot be loaded: {first_line(error)}") from error
-    eos = _eos_ids(model)
+    eos = _eos_ids(checkpoint, model)
     pad = _first(model.generation_config.pad_token_id, processor.tokenizer.pad_token_id, 0)
     # A checkpoint's own generation settings (temperature, penalties) must not leak in.
     model.generation_config = GenerationConfig(
         do_sample=False, num_beams=1, eos_token_id=eos, pad_token_id=pad
     )
     return Loaded(checkpoint, family, processor, model, eos, pad)
+
+
+@contextmanager
+def _readable(checkpoint: Checkpoint) -> Iterator[None]:
+    """Say in one line why a checkpoint cannot be loaded; transformers' own pages are left out."""
+    verbosity = transformers.utils.logging.get_verbosity()
+    transformers.utils.logging.set_verbosity_error()
+    try:
+        yield
+    except LlavaEvalError:
+        raise
+    except UnpicklingError as error:  # torch loads tensors, and advises to load the rest too
+        raise ModelError(
+            f"{checkpoint.folder}: the pickled weights hold more than tensors; not loaded"
+        ) from error
+    except Exception as error:  # tokenizers raises Exception itself, transformers all there is
+        reason = " ".join(str(error).split())[:MOST_OF_A_REASON] or type(error).__name__
+        advice = "" if isinstance(error, ImportError) else "; is it complete?"
+        raise ModelError(f"{checkpoint.folder}: cannot be loaded: {reason}{advice}") from error
+    finally:
+        transformers.utils.logging.set_verbosity(verbosity)
 
 
 def _family(checkpoint: Checkpoint, name: str | None) -> Family:
@@ -107,6 +124,7 @@ def _check_agreement(checkpoint: Checkpoint, config: Any, processor: Any) -> Non
     cancel out would pass without a word.
     """
     vision = config.vision_config
+    _check_parts(checkpoint, config, processor)
     strategy = config.vision_feature_select_strategy
     patches = (vision.image_size // vision.patch_size) ** 2
     images, layers = processor.image_processor, vision.num_hidden_layers
@@ -136,6 +154,40 @@ def _check_agreement(checkpoint: Checkpoint, config: Any, processor: Any) -> Non
             )
 
 
+def _check_parts(checkpoint: Checkpoint, config: Any, processor: Any) -> None:
+    """Check that there is what `_check_agreement` compares, and that it can be computed with."""
+    images = getattr(processor, "image_processor", None)
+    if images is None or getattr(processor, "tokenizer", None) is None:
+        raise ModelError(
+            f"{checkpoint.folder}: {type(processor).__name__} is no processor of images and texts; "
+            "is processor_config.json there?"
+        )
+    if processor.image_token not in processor.tokenizer.get_vocab():
+        raise ModelError(
+            f"{checkpoint.folder}: the tokenizer has no image token "
+            f"{brief(processor.image_token)}; take tokenizer and model from one checkpoint"
+        )
+    vision, crop = config.vision_config, images.crop_size
+    for what, value, fits in (
+        ("patch_size", vision.patch_size, _positive(vision.patch_size)),
+        ("image_size", vision.image_size, _positive(vision.image_size)),
+        ("num_hidden_layers", vision.num_hidden_layers, _positive(vision.num_hidden_layers)),
+        ("vision_feature_layer", config.vision_feature_layer, _whole(config.vision_feature_layer)),
+        ("crop_size", crop, crop is not None and crop.get("height") and crop.get("width")),
+        ("size", images.size, images.size is not None),
+    ):
+        if not fits:
+            raise ModelError(f"{checkpoint.folder}: {what} is {brief(value)}; mend its config")
+
+
+def _whole(value: Any) -> bool:
+    return type(value) is int
+
+
+def _positive(value: Any) -> bool:
+    return _whole(value) and value > 0
+
+
 def _shortest_edge(size: Any) -> int | None:
     """Read a size in either of its forms; None if it does not fix the shortest edge."""
     if size.get("shortest_edge") is not None:
@@ -153,11 +205,14 @@ def _load_model(checkpoint: Checkpoint, config: Any, settings: EngineSettings) -
         attn_implementation=settings.attention,
         device_map=settings.device_map,
         use_safetensors=None if settings.allow_pickle else True,
+        trust_remote_code=False,
+        ignore_mismatched_sizes=True,  # they are in the report, and refused below
         output_loading_info=True,
     )
     for what, keys in report.items():
         if keys:
-            some = ", ".join(sorted(map(str, keys))[:3])
+            names = (key if isinstance(key, str) else key[0] for key in keys)
+            some = ", ".join(sorted(names)[:3])
             raise ModelError(
                 f"{checkpoint.folder}: {len(keys)} {what.replace('_', ' ')} in the weights "
                 f"({some}); they do not belong to this config.json"
@@ -190,12 +245,16 @@ def _dtype(name: str, device: torch.device, config: Any) -> torch.dtype:
     return DTYPES[name]
 
 
-def _eos_ids(model: Any) -> list[int]:
+def _eos_ids(checkpoint: Checkpoint, model: Any) -> list[int]:
     config = model.config.text_config
     ids = _first(model.generation_config.eos_token_id, config.eos_token_id)
-    if ids is None:
-        raise ModelError("the checkpoint names no eos_token_id; add it to generation_config.json")
-    return [ids] if isinstance(ids, int) else list(ids)
+    known = [ids] if isinstance(ids, int) else ids
+    if not isinstance(known, list) or not known or not all(type(n) is int for n in known):
+        raise ModelError(
+            f"{checkpoint.folder}: eos_token_id is {brief(ids)}, must be a number or several; "
+            "put it into generation_config.json"
+        )
+    return known
 
 
 def _first(*values: Any) -> Any:

@@ -43,6 +43,7 @@ MOST_PACKED = 256
 # Columns for questions and answers that a slot offers to a group.
 MOST_ASKED = 2048
 SHORT_ANSWER = 16
+NO_NUMBERS = "the model's logits are NaN; try another --dtype, float32 is the safest"
 
 
 @dataclass(eq=False)
@@ -54,12 +55,14 @@ class Question:
         max_new_tokens: Limit of its answer.
         label: What the caller knows it by.
         new: Tokens of the answer so far, the end of sequence included.
+        error: Why it has no answer; "" while all is well.
     """
 
     ids: Sequence[int]
     max_new_tokens: int
     label: Any = None
     new: list[int] = field(default_factory=list)
+    error: str = ""
 
     @property
     def length(self) -> int:
@@ -68,6 +71,8 @@ class Question:
 
     def finished(self, eos: Sequence[int]) -> bool:
         """Whether the answer has ended."""
+        if self.error:
+            return True
         return bool(self.new) and (self.new[-1] in eos or len(self.new) == self.max_new_tokens)
 
 
@@ -341,8 +346,12 @@ class Sharing:
         if not ends:
             return
         logits = self.model.lm_head(hidden[wanted])
-        for (_, _, question), token in zip(ends, logits.argmax(-1).tolist(), strict=True):
-            question.new.append(token)
+        tokens, spoilt = logits.argmax(-1).tolist(), logits.isnan().any(-1).tolist()
+        for (_, _, question), token, no_number in zip(ends, tokens, spoilt, strict=True):
+            if no_number:
+                question.error = NO_NUMBERS
+            else:
+                question.new.append(token)
 
     def _forward(
         self, first: int, rows: Sequence[Tokens], pixels: torch.Tensor | None = None

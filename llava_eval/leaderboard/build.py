@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from llava_eval.bounds import show_bounds
 from llava_eval.identity import Identity, identity_of, recorded
 from llava_eval.leaderboard.board import Cell, Column, Entry, Figure, Leaderboard, Line
 from llava_eval.leaderboard.choose import ALL, Choice, chosen_columns, chosen_lines, in_order
@@ -157,8 +158,18 @@ def _notes(columns: Sequence[Column], lines: Sequence[Line], published: Publishe
         legend,
         *notes_of_marks(columns, lines),
         *_sample_counts(columns, lines),
+        *_bounds(columns, lines),
         *(f"[{name}] {text}" for name, text in published.sources.items() if name in used),
     ]
+
+
+def _bounds(columns: Sequence[Column], lines: Sequence[Line]) -> Iterable[str]:
+    """Say what the numbers would be that lack answers."""
+    for column in columns:
+        for line in lines:
+            entry = cell.entry if (cell := line.cells.get(column.task)) else None
+            if entry and entry.result.bounds:
+                yield f"{column.task} of {line.name}: {show_bounds(entry.result)}"
 
 
 def _sample_counts(columns: Sequence[Column], lines: Sequence[Line]) -> Iterable[str]:

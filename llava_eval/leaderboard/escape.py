@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 import re
 
+from llava_eval.tables import printable
+
 # Characters that mean something to Markdown, in GitHub's dialect too, or to HTML within it. A bar
 # ends a cell whatever stands before it in some readers, so it is never there at all.
 MARKDOWN = {c: f"&#{ord(c)};" for c in "\\|<>&"} | {c: f"\\{c}" for c in "`*_~"}
@@ -33,17 +35,6 @@ LATEX = {
     "–": "--",
 }
 FORMULA = ("=", "+", "-", "@")
-
-
-def printable(text: str) -> str:
-    r"""Show what a terminal would obey as what it is: escapes, newlines, changes of direction.
-
-    >>> printable("\x1b[31mred\n")
-    '\\x1b[31mred\\n'
-    """
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
-    )
 
 
 def for_markdown(text: str) -> str:

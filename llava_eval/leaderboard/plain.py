@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from llava_eval.leaderboard.board import Cell, Leaderboard
-from llava_eval.leaderboard.escape import for_markdown, printable
-from llava_eval.tables import markdown_table, show_short, text_table
+from llava_eval.leaderboard.escape import for_markdown
+from llava_eval.tables import markdown_table, printable, show_short, text_table
 
 
 def text(board: Leaderboard) -> str:

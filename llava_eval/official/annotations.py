@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from sys import intern
 from typing import Any
 
-from llava_eval.errors import DataError
+from llava_eval.errors import DataError, brief
+from llava_eval.json_text import parse_json
 from llava_eval.rows import Row, read_text
 
 
@@ -21,10 +21,7 @@ def read_records(path: Path, key: str = "") -> list[Row]:
     Raises:
         DataError: The file cannot be read, or holds no such list of objects.
     """
-    try:
-        document = json.loads(read_text(path), object_hook=_slim)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path}:{error.lineno}: not valid JSON ({error.msg})") from error
+    document = parse_json(read_text(path), str(path), object_hook=_slim)
     wanted = f"an object with a list {key!r}" if key else "a list"
     records: Any = document
     if key:
@@ -33,7 +30,7 @@ def read_records(path: Path, key: str = "") -> list[Row]:
         raise DataError(f"{path}: holds no records; must be {wanted}")
     for number, record in enumerate(records):
         if not isinstance(record, dict):
-            raise DataError(f"{path}:{number}: {record!r} must be an object like {{...}}")
+            raise DataError(f"{path}:{number}: {brief(record)} must be an object like {{...}}")
         records[number] = Row(record, str(path), number)  # in place: never held twice
     return records
 

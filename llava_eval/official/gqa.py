@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from llava_eval.errors import DataError
+from llava_eval.errors import DataError, brief
+from llava_eval.json_text import parse_json
 from llava_eval.official.texts import SHORT_ANSWER
 from llava_eval.rows import Row, file_image, read_jsonl, read_text
 
@@ -42,10 +42,7 @@ def read_gqa(folder: Path) -> list[Row]:
 
 
 def _read_records(path: Path) -> dict[str, Any]:
-    try:
-        records = json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path}:{error.lineno}: not valid JSON ({error.msg})") from error
+    records = parse_json(read_text(path), str(path))
     if not isinstance(records, dict):
         raise DataError(f"{path}: holds a {type(records).__name__}, must be records by id")
     return records
@@ -55,7 +52,7 @@ def _gqa_row(folder: Path, row: Row, records: dict[str, Any], path: Path) -> Row
     question_id = str(row.require("question_id", str, int))
     record = records.get(question_id)
     if not isinstance(record, dict):
-        raise DataError(f"{row.where}: question {question_id!r} has no record in {path}")
+        raise DataError(f"{row.where}: question {brief(question_id)} has no record in {path}")
     content = {
         "id": question_id,
         "question": row.require("text", str).removesuffix(SHORT_ANSWER),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from llava_eval.errors import DataError
+from llava_eval.errors import DataError, brief
 from llava_eval.rows import Row, file_image, read_jsonl
 
 
@@ -32,7 +32,7 @@ def read_llava_bench(folder: Path) -> list[Row]:
     asked = {str(row.require("question_id", int, str)) for row in questions}
     for question_id in answers.keys() - asked:
         raise DataError(
-            f"{answers[question_id].where}: question_id {question_id!r} is none of the "
+            f"{answers[question_id].where}: question_id {brief(question_id)} is none of the "
             f"{len(asked):,} questions; take both files from the same release"
         )
     return [_row(folder, question, captions, answers) for question in questions]
@@ -43,7 +43,7 @@ def _by_key(rows: list[Row], name: str) -> dict[str, Row]:
     for row in rows:
         key = str(row.require(name, int, str))
         if key in found:
-            raise DataError(f"{row.where}: {name} {key!r} stands at {found[key].where} too")
+            raise DataError(f"{row.where}: {name} {brief(key)} stands at {found[key].where} too")
         found[key] = row
     return found
 
@@ -54,8 +54,8 @@ def _row(folder: Path, question: Row, captions: dict[str, Row], answers: dict[st
     answer = _matching(question, "question_id", answers, "answers_gpt4.jsonl")
     if answer.get("prompt", text) != text:
         raise DataError(
-            f"{answer.where}: answers {answer['prompt']!r}, but the question is {text!r}; "
-            "take both files from the same release"
+            f"{answer.where}: answers {brief(answer['prompt'])}, but the question is "
+            f"{brief(text)}; take both files from the same release"
         )
     content = {
         "question_id": str(question["question_id"]),
@@ -74,5 +74,5 @@ def _row(folder: Path, question: Row, captions: dict[str, Row], answers: dict[st
 def _matching(question: Row, name: str, rows: dict[str, Row], file: str) -> Row:
     key = str(question[name])
     if key not in rows:
-        raise DataError(f"{question.where}: {name} {key!r} is not in {file}; is it complete?")
+        raise DataError(f"{question.where}: {name} {brief(key)} is not in {file}; is it complete?")
     return rows[key]

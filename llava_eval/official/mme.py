@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from functools import lru_cache, partial
 from pathlib import Path
 
-from llava_eval.errors import DataError
+from llava_eval.errors import DataError, brief
 from llava_eval.official.texts import SHORT_ANSWER
+from llava_eval.paths import inside
 from llava_eval.prompts import without_yes_no
 from llava_eval.rows import Row, file_image, read_jsonl, read_text
 
 RELEASE = "MME_Benchmark_release_version"
+IN_A_FOLDER = "questions_answers_YN"
 
 
 def read_mme(folder: Path) -> list[Row]:
@@ -38,6 +40,8 @@ def read_mme(folder: Path) -> list[Row]:
     rows = []
     for row in read_jsonl(folder / "llava_mme.jsonl"):
         name, category = row.require("image", str), row.require("category", str)
+        if Path(category).name != category:  # it is opened as a folder of the release
+            raise DataError(f"{row.where}: category is {brief(category)}, must be a folder's name")
         asked = row.require("text", str).removesuffix(SHORT_ANSWER)
         question, answer = _label(asked, labels(category, name), row)
         content = {
@@ -53,24 +57,28 @@ def read_mme(folder: Path) -> list[Row]:
 
 def _labels(release: Path, category: str, image: str) -> dict[str, tuple[str, str]]:
     """Read one image's text file: question without instruction to (question, answer)."""
-    folder = release / category
-    if (folder / "questions_answers_YN").is_dir():
-        folder /= "questions_answers_YN"
-    path = folder / f"{Path(image).name.split('.')[0]}.txt"
+    folder = category
+    if inside(release, f"{category}/{IN_A_FOLDER}").is_dir():
+        folder = f"{category}/{IN_A_FOLDER}"
+    path = inside(release, f"{folder}/{Path(image).name.split('.')[0]}.txt")
     labels: dict[str, tuple[str, str]] = {}
     for number, line in enumerate(read_text(path).split("\n"), 1):
         question, tab, answer = line.strip().partition("\t")
         if not question:
             continue
         if not tab or answer not in ("Yes", "No"):
-            raise DataError(f"{path}:{number}: {line!r} must be a question, a tab and Yes or No")
+            raise DataError(
+                f"{path}:{number}: {brief(line)} must be a question, a tab and Yes or No"
+            )
         if labels.setdefault(without_yes_no(question), (question, answer))[1] != answer:
-            raise DataError(f"{path}:{number}: {question!r} is answered both Yes and No")
+            raise DataError(f"{path}:{number}: {brief(question)} is answered both Yes and No")
     return labels
 
 
 def _label(asked: str, labels: Mapping[str, tuple[str, str]], row: Row) -> tuple[str, str]:
     if asked not in labels:
         known = " and ".join(map(repr, labels)) or "nothing"
-        raise DataError(f"{row.where}: {asked!r} is not asked in MME's files; there is {known}")
+        raise DataError(
+            f"{row.where}: {brief(asked)} is not asked in MME's files; there is {known}"
+        )
     return labels[asked]

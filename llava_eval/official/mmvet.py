@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-from llava_eval.errors import DataError
+from llava_eval.errors import DataError, brief
+from llava_eval.json_text import parse_json
 from llava_eval.rows import Row, file_image, read_jsonl, read_text
 
 
@@ -37,15 +37,12 @@ def read_mmvet(folder: Path) -> list[Row]:
 
 
 def _table(path: Path) -> dict[str, Row]:
-    try:
-        content = json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path}:{error.lineno}: not valid JSON ({error.msg})") from error
+    content = parse_json(read_text(path), str(path))
     if not isinstance(content, dict):
         raise DataError(f"{path}: must be an object keyed by v1_0, v1_1, ...")
     for name, value in content.items():
         if not isinstance(value, dict):
-            raise DataError(f"{path}: {name}: {value!r} must be an object like {{...}}")
+            raise DataError(f"{path}: {name}: {brief(value)} must be an object like {{...}}")
     # The file is one object: a row's place in it stands for its line.
     return {
         name: Row(value, str(path), place) for place, (name, value) in enumerate(content.items(), 1)
@@ -64,8 +61,8 @@ def _row(folder: Path, question: Row, table: dict[str, Row]) -> Row:
         text.strip(),
     ):
         raise DataError(
-            f"{question.where}: {text!r} on {image}, but mm-vet.json has {name} as "
-            f"{entry['question']!r} on {entry['imagename']}; take both from the same release"
+            f"{question.where}: {brief(text)} on {image}, but mm-vet.json has {name} as "
+            f"{brief(entry['question'])} on {entry['imagename']}; take both from the same release"
         )
     content = {
         "question_id": name,
@@ -82,5 +79,5 @@ def _row(folder: Path, question: Row, table: dict[str, Row]) -> Row:
 def _capabilities(entry: Row) -> list[str]:
     names: list[str] = entry.require("capability", list)
     if not all(isinstance(name, str) for name in names):
-        raise DataError(f"{entry.where}: capability is {names!r}, must be a list of texts")
+        raise DataError(f"{entry.where}: capability is {brief(names)}, must be a list of texts")
     return names

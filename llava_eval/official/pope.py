@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from llava_eval.errors import DataError
+from llava_eval.errors import DataError, brief
 from llava_eval.official.texts import SHORT_ANSWER
 from llava_eval.rows import Row, file_image, read_jsonl
 
@@ -63,7 +63,7 @@ def _pope_labels(folder: Path, category: str, questions: list[Row]) -> PopeLabel
     for row in rows:
         key = (row.require("image", str), row.require("text", str))
         if labels.setdefault(key, row.require("label", str)) != row["label"]:
-            raise DataError(f"{row.where}: {key[1]!r} on {key[0]} is labelled both yes and no")
+            raise DataError(f"{row.where}: {brief(key[1])} on {key[0]} is labelled both yes and no")
     return labels
 
 
@@ -72,7 +72,8 @@ def _pope_row(folder: Path, row: Row, labels: PopeLabels) -> Row:
     image = row.require("image", str)
     if (image, question) not in labels:
         raise DataError(
-            f"{row.where}: no {row['category']} label for {question!r} on {image}; {POPE_VERSION}"
+            f"{row.where}: no {row['category']} label for {brief(question)} on "
+            f"{image}; {POPE_VERSION}"
         )
     content = {
         "id": str(row.require("question_id", int)),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import string
 from pathlib import Path
 from typing import Any
 
-from llava_eval.errors import DataError
+from llava_eval.errors import DataError, brief
+from llava_eval.json_text import parse_json
 from llava_eval.official.annotations import read_records
 from llava_eval.rows import Row, file_image, read_text
 
@@ -41,15 +41,15 @@ def read_scienceqa(folder: Path) -> list[Row]:
         problems = _read_object(folder / PROBLEMS)
         for row in rows:
             problem = problems.get(row["id"], {})
+            if not isinstance(problem, dict):
+                where = f"{folder / PROBLEMS}: {row['id']}"
+                raise DataError(f"{where}: {brief(problem)} must be an object like {{...}}")
             row.update({name: problem.get(name, "") for name in ("subject", "grade")})
     return rows
 
 
 def _read_object(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path}:{error.lineno}: not valid JSON ({error.msg})") from error
+    content = parse_json(read_text(path), str(path))
     if not isinstance(content, dict):
         raise DataError(f"{path}: must be a JSON object, is {type(content).__name__}")
     return content
@@ -65,7 +65,7 @@ def _row(folder: Path, item: Row) -> Row:
     letters = string.ascii_uppercase[: len(choices)]
     if len(answer) != 1 or answer not in letters:
         raise DataError(
-            f"{item.where}: the answer is {answer!r}, must be the letter of one of the "
+            f"{item.where}: the answer is {brief(answer)}, must be the letter of one of the "
             f"{len(choices)} options behind the question"
         )
     content = {
@@ -102,9 +102,12 @@ def _split_options(text: str) -> tuple[str, list[str]]:
 
 def _check_split(path: Path, rows: list[Row]) -> None:
     wanted = _read_object(path).get("test", [])
+    if not isinstance(wanted, list) or not all(isinstance(name, str) for name in wanted):
+        raise DataError(f"{path}: test is {brief(wanted)}, must be a list of problem ids")
     missing = sorted(set(wanted) - {row["id"] for row in rows})
     if missing:
         raise DataError(
-            f"{path}: {len(missing):,} of {len(wanted):,} test problems, {missing[0]!r} first, "
-            f"have no question in {QUESTIONS}; take that file from LLaVA's eval.zip"
+            f"{path}: {len(missing):,} of {len(wanted):,} test problems, "
+            f"{brief(missing[0])} first, have no question in {QUESTIONS}; take that file from "
+            "LLaVA's eval.zip"
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from llava_eval.errors import DataError
+from llava_eval.errors import DataError, brief
 from llava_eval.official.annotations import read_records
 from llava_eval.records import ImageRef
 from llava_eval.rows import Row, file_image, read_jsonl
@@ -52,5 +52,5 @@ def _check_asked(path: Path, rows: list[Row]) -> None:
     if missing:
         raise DataError(
             f"{path}: has no line for {len(missing):,} of {len(rows):,} questions of "
-            f"{ANNOTATIONS}, {missing[0]['question_id']!r} first; take both of one version"
+            f"{ANNOTATIONS}, {brief(missing[0]['question_id'])} first; take both of one version"
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from llava_eval.errors import DataError
+from llava_eval.errors import DataError, brief
 from llava_eval.official.annotations import read_records
 from llava_eval.official.texts import SHORT_ANSWER
 from llava_eval.rows import Row, file_image, read_jsonl
@@ -51,7 +51,7 @@ def _annotations(path: Path) -> Annotations:
     for row in read_records(path, "data"):
         key = (row.require("image_id", str), row.require("question", str).lower())
         if key in found:
-            raise DataError(f"{row.where}: {key[1]!r} on image {key[0]} stands here twice")
+            raise DataError(f"{row.where}: {brief(key[1])} on image {key[0]} stands here twice")
         found[key] = row
     return found
 
@@ -65,7 +65,7 @@ def _row(folder: Path, row: Row, annotations: Annotations) -> Row:
     annotation = annotations.get((image_id, question.lower()))
     if annotation is None:
         raise DataError(
-            f"{row.where}: no annotation for {question!r} on image {image_id}; "
+            f"{row.where}: no annotation for {brief(question)} on image {image_id}; "
             f"{ANNOTATIONS} must be of version 0.5.1"
         )
     content = {

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from llava_eval.errors import DataError
+from llava_eval.errors import DataError, brief
 from llava_eval.records import Estimate, Prediction, Sample, Score, Summary
 from llava_eval.stats import ONE_RUN, RunSpread, share_estimate
 
@@ -23,6 +23,11 @@ class Reading(NamedTuple):
     value: float | None
     parsed: str | None
     details: tuple[float, ...] = ()
+
+
+def wrong_and_right(sample: Sample) -> tuple[Reading, Reading]:
+    """Return what a sample without an answer would be at worst and at best: 0 and 1."""
+    return Reading(0.0, "", (0.0,)), Reading(1.0, sample.references[0], (1.0,))
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,9 @@ class Scorer:
             answer, since it scores a cluster as one.
         grows: Metrics that grow with the number of samples, so that those of a draw are not
             those of the full set.
+        extremes: A sample with references to its worst and its best reading.
+        unbounded: Metrics that do not rise with each sample's value, so that these readings do
+            not bound them.
     """
 
     version: int
@@ -54,6 +62,8 @@ class Scorer:
     groups: tuple[str, ...] = ()
     whole_clusters: bool = False
     grows: tuple[str, ...] = ()
+    extremes: Callable[[Sample], tuple[Reading, Reading]] = wrong_and_right
+    unbounded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -138,6 +148,6 @@ def reference_among(sample: Sample, allowed: Sequence[str]) -> None:
         DataError: It has none, several, or another one.
     """
     if len(sample.references) != 1 or sample.references[0] not in allowed:
-        found = ", ".join(map(repr, sample.references)) or "nothing"
+        found = ", ".join(map(brief, sample.references[:3])) or "nothing"
         wanted = " or ".join(map(repr, allowed))
         raise DataError(f"the reference is {found}, must be {wanted}")

@@ -11,7 +11,7 @@ from llava_eval.answers.letters import (
     scienceqa_letter,
     seed_letter,
 )
-from llava_eval.errors import DataError
+from llava_eval.errors import DataError, brief
 from llava_eval.records import Estimate, Sample, Score, Summary
 from llava_eval.scorers.base import Reading, Scorer, by_group, mean_of, reference_among
 
@@ -119,7 +119,7 @@ def check_seed(sample: Sample) -> None:
     check_letter(sample, SEED_LETTERS)
     kind = sample.groups.get("data_type")
     if kind is not None and kind not in SEED_TYPES:
-        raise DataError(f"data_type is {kind!r}, must be image or video")
+        raise DataError(f"data_type is {brief(kind)}, must be image or video")
 
 
 def check_letter(sample: Sample, letters: Sequence[str] = string.ascii_uppercase) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from llava_eval.answers.letters import vlmevalkit_letter
-from llava_eval.errors import DataError
+from llava_eval.errors import DataError, brief
 from llava_eval.records import Estimate, Sample, Score, Summary
 from llava_eval.scorers.base import Reading, Scorer
 from llava_eval.scorers.choice import check_letter
@@ -87,7 +87,7 @@ def check_mmbench(sample: Sample) -> None:
         DataError: One of them is not.
     """
     if not sample.id.isdecimal():
-        raise DataError(f"the id is {sample.id!r}, must be a number: rotations are told by it")
+        raise DataError(f"the id is {brief(sample.id)}, must be a number: rotations are told by it")
     check_letter(sample, ("A", "B", "C", "D"))
 
 

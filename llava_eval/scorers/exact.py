@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from llava_eval.answers.exact import gqa_answer
-from llava_eval.errors import DataError
+from llava_eval.errors import DataError, brief
 from llava_eval.intervals import t_interval
 from llava_eval.records import Estimate, Sample, Score, Summary
 from llava_eval.scorers.base import Reading, Scorer, by_group, mean_of
@@ -171,7 +171,7 @@ def check_gqa(sample: Sample) -> None:
     for name, known in (("structural", STRUCTURAL), ("semantic", tuple(SEMANTIC))):
         if sample.groups[name] not in known:
             raise DataError(
-                f"types: {name} is {sample.groups[name]!r}, must be one of {', '.join(known)}"
+                f"types: {name} is {brief(sample.groups[name])}, must be one of {', '.join(known)}"
             )
 
 
@@ -184,4 +184,5 @@ GQA = Scorer(
     references="the answer, in lower case",
     groups=("structural", "semantic"),
     grows=("distribution",),
+    unbounded=("distribution",),
 )

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from llava_eval.answers.ratings import llava_bench_ratings
-from llava_eval.errors import DataError
+from llava_eval.errors import DataError, brief
 from llava_eval.records import Estimate, Sample, Score, Summary
 from llava_eval.scorers.base import JudgedScorer, Reading, by_group
 from llava_eval.scorers.rubric import check_reference, numeric_order
@@ -249,7 +249,7 @@ def check_llava_bench(sample: Sample) -> None:
     """
     category = sample.groups["category"]
     if category not in CATEGORIES:
-        raise DataError(f"the category is {category!r}, must be {' or '.join(CATEGORIES)}")
+        raise DataError(f"the category is {brief(category)}, must be {' or '.join(CATEGORIES)}")
     check_reference(sample)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from llava_eval.answers.ratings import mmvet_runs
-from llava_eval.errors import DataError
+from llava_eval.errors import DataError, brief
 from llava_eval.intervals import deviation_interval
 from llava_eval.records import Estimate, Sample, Score, Summary
 from llava_eval.scorers.base import JudgedScorer, Reading, by_group, mean_of
@@ -155,7 +155,7 @@ def check_mmvet(sample: Sample) -> None:
     names = sample.groups["integration"].split(", ")
     for name in names:
         if name not in CAPABILITIES:
-            raise DataError(f"the capability is {name!r}, must be {' or '.join(CAPABILITIES)}")
+            raise DataError(f"the capability is {brief(name)}, must be {' or '.join(CAPABILITIES)}")
     check_reference(sample)
 
 

@@ -12,7 +12,7 @@ from llava_eval.answers.vqa import (
     vqa_references,
     without_leave_one_out,
 )
-from llava_eval.errors import DataError
+from llava_eval.errors import DataError, brief
 from llava_eval.records import Estimate, Sample, Score, Summary
 from llava_eval.scorers.base import Reading, Scorer, by_group, mean_of
 from llava_eval.stats import cluster_numbers, share_estimate
@@ -59,7 +59,7 @@ def check_vqav2(sample: Sample) -> None:
     """
     kind = sample.groups.get("question_type", "")
     if kind in ANSWER_TYPES:
-        raise DataError(f"question_type is {kind!r}, which is the name of an answer type")
+        raise DataError(f"question_type is {brief(kind)}, which is the name of an answer type")
 
 
 def score_textvqa(sample: Sample, text: str) -> Reading | None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llava_eval.answers.yes_no import mme_yes_no, pope_yes_no
-from llava_eval.errors import DataError
+from llava_eval.errors import DataError, brief
 from llava_eval.records import Estimate, Sample, Score, Summary
 from llava_eval.scorers.base import Reading, Scorer, reference_among
 from llava_eval.stats import Bootstrap, bootstrap, cluster_totals, effective_number
@@ -105,6 +105,13 @@ def pope_figures(totals: NDArray[np.float64]) -> NDArray[np.float64]:
     return 100 * np.concatenate([figures, mean], axis=-2)
 
 
+def pope_extremes(sample: Sample) -> tuple[Reading, Reading]:
+    """Return the wrong and the right answer, which are told from each other by their words."""
+    return score_pope(sample, {"yes": "no", "no": "yes"}[sample.references[0]]), score_pope(
+        sample, sample.references[0]
+    )
+
+
 def check_pope(sample: Sample) -> None:
     """Check that a sample has a label and a category.
 
@@ -124,6 +131,8 @@ POPE = Scorer(
     check_pope,
     references="yes or no",
     groups=("category",),
+    extremes=pope_extremes,
+    unbounded=("yes_ratio",),
 )
 
 
@@ -298,7 +307,7 @@ def check_mme(sample: Sample) -> None:
     reference_among(sample, ("Yes", "No", "yes", "no"))
     if sample.groups["category"] not in MME_TASKS:
         raise DataError(
-            f"category is {sample.groups['category']!r}, must be one of {', '.join(MME_TASKS)}"
+            f"category is {brief(sample.groups['category'])}, must be one of {', '.join(MME_TASKS)}"
         )
     if not sample.cluster:
         raise DataError("question_id is empty, must be the path of the image")

@@ -8,7 +8,8 @@ import string
 from collections.abc import Mapping
 from pathlib import Path
 
-from llava_eval.errors import PredictionsError
+from llava_eval.errors import PredictionsError, brief
+from llava_eval.files import write_text
 from llava_eval.records import DataSet, Prediction, Sample
 
 MMBENCH_COLUMNS = ("index", "question", *"ABCD", "prediction", "answer", "split")
@@ -94,11 +95,11 @@ def write_seedbench(
         prediction = predictions.get(sample.id)
         if prediction is None or prediction.failed:
             raise PredictionsError(
-                f"seedbench: question {sample.id!r} has no answer, and SEED-Bench takes only "
+                f"seedbench: question {brief(sample.id)} has no answer, and SEED-Bench takes only "
                 "complete sets; finish the run first"
             )
         line = {"question_id": sample.llava_id, "prediction": prediction.text.strip()}
         lines.append(json.dumps(line) + "\n")
     path = folder / "seed_bench.jsonl"
-    path.write_text("".join(lines), encoding="utf-8")
+    write_text(path, "".join(lines))
     return [path]

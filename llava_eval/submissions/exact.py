@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from llava_eval.answers.exact import gqa_answer
-from llava_eval.errors import PredictionsError
+from llava_eval.errors import PredictionsError, brief
+from llava_eval.files import write_text
 from llava_eval.records import DataSet, Prediction
 
 
@@ -29,10 +30,10 @@ def write_gqa(data: DataSet, predictions: Mapping[str, Prediction], folder: Path
         prediction = predictions.get(sample.id)
         if prediction is None or prediction.failed:
             raise PredictionsError(
-                f"gqa: question {sample.id!r} has no answer, and GQA's eval.py takes only complete "
-                "sets; finish the run first"
+                f"gqa: question {brief(sample.id)} has no answer, and GQA's eval.py takes only "
+                "complete sets; finish the run first"
             )
         rows.append({"questionId": sample.id, "prediction": gqa_answer(prediction.text)})
     path = folder / "testdev_balanced_predictions.json"
-    path.write_text(json.dumps(rows), encoding="utf-8")
+    write_text(path, json.dumps(rows))
     return [path]

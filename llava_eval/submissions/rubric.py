@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from llava_eval.errors import PredictionsError
+from llava_eval.errors import PredictionsError, brief
+from llava_eval.files import write_text
 from llava_eval.records import DataSet, Prediction
 from llava_eval.scorers.rubric import numeric_order
 
@@ -28,9 +29,9 @@ def write_mmvet(data: DataSet, predictions: Mapping[str, Prediction], folder: Pa
     missing = [i for i in ids if i not in predictions or predictions[i].failed]
     if missing:
         raise PredictionsError(
-            f"{len(missing):,} of {len(ids):,} rows have no answer, {missing[0]!r} first; "
+            f"{len(missing):,} of {len(ids):,} rows have no answer, {brief(missing[0])} first; "
             "MM-Vet's evaluator takes complete results only: finish the run"
         )
     path = folder / "mmvet.json"
-    path.write_text(json.dumps({i: predictions[i].text for i in ids}, indent=2), encoding="utf-8")
+    write_text(path, json.dumps({i: predictions[i].text for i in ids}, indent=2))
     return [path]

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from llava_eval.answers.vqa import m4c_answer
-from llava_eval.errors import PredictionsError
+from llava_eval.errors import PredictionsError, brief
+from llava_eval.files import write_text
 from llava_eval.official.vqav2 import TEST
 from llava_eval.records import DataSet, Prediction
 from llava_eval.rows import read_jsonl
@@ -73,7 +74,8 @@ def write_vizwiz(data: DataSet, predictions: Mapping[str, Prediction], folder: P
     if unanswered:
         raise PredictionsError(
             f"{data.source}: {len(unanswered):,} of {len(data.samples):,} images, "
-            f"{unanswered[0]!r} first, have no answer; the server takes no part: continue the run"
+            f"{brief(unanswered[0])} first, have no answer; the server takes no part: "
+            "continue the run"
         )
     answers = [
         {"image": f"{sample.id}.jpg", "answer": m4c_answer(predictions[sample.id].text)}
@@ -83,5 +85,5 @@ def write_vizwiz(data: DataSet, predictions: Mapping[str, Prediction], folder: P
 
 
 def _write(path: Path, answers: Sequence[Mapping[str, object]]) -> Path:
-    path.write_text(json.dumps(answers), encoding="utf-8")
+    write_text(path, json.dumps(answers))
     return path

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from llava_eval.errors import PredictionsError
+from llava_eval.files import write_text
 from llava_eval.records import DataSet, Prediction, Sample
 from llava_eval.scorers.yes_no import MME_TASKS
 
@@ -42,7 +43,7 @@ def write_mme(data: DataSet, predictions: Mapping[str, Prediction], folder: Path
     for category, images in lines.items():
         paths.append(folder / f"{category}.txt")
         text = "".join(line for pair in images.values() for line in pair)
-        paths[-1].write_bytes(text.encode(errors="replace"))  # in bytes: "\\n" on every platform
+        write_text(paths[-1], text.encode(errors="replace").decode())
     return paths
 
 

@@ -1,0 +1,1 @@
+"""Fuzzing: bytes that nobody wrote, into everything that reads somebody's file."""

@@ -1,0 +1,86 @@
+"""Mutations that leave a file's syntax whole: one value of another type, one key lost or renamed.
+
+libFuzzer's own mutations rarely get past a parser of JSON; these begin behind it.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from typing import Any
+
+import yaml
+
+ODD: tuple[Any, ...] = (
+    *(None, True, False, 0, -1, 1.5, 1e308, float("nan"), float("-inf"), 10**30),
+    *("", "x", "nan", "None", "9" * 5000, "-0", "\0", "\ud800", "٣", "../../x", "a\tb\n", "{x}"),
+    *([], {}, [None], [[]], ["a"] * 3, {"a": 1}, {"": None}, list(range(40))),
+)
+
+
+def mutate(data: bytes, seed: int, plain: Callable[[bytes], bytes], most: int) -> bytes:
+    """Return other bytes, about as good as these.
+
+    Args:
+        data: Up to two bytes that choose, and a file.
+        seed: Of everything that is drawn.
+        plain: libFuzzer's own mutation of bytes.
+        most: Longest result.
+    """
+    rng = random.Random(seed)
+    changes = [plain, plain, _json, _lines, _yaml, _table]
+    for change in rng.sample(changes, len(changes)):
+        if change is plain:
+            return plain(data)
+        skip = rng.randrange(3)
+        try:
+            text = change(data[skip:].decode(), rng)
+        except (ValueError, yaml.YAMLError, RecursionError, TypeError, AttributeError, KeyError):
+            continue  # a file of another kind
+        found = data[:skip] + text.encode("utf-8", "surrogatepass")
+        if text and len(found) <= most:
+            return found
+    return plain(data)
+
+
+def _json(text: str, rng: random.Random) -> str:
+    return json.dumps(_changed(json.loads(text), rng))
+
+
+def _lines(text: str, rng: random.Random) -> str:
+    lines = text.splitlines()
+    place = rng.randrange(len(lines))
+    lines[place] = _json(lines[place], rng)
+    return "\n".join(lines)
+
+
+def _yaml(text: str, rng: random.Random) -> str:
+    content = yaml.safe_load(text)
+    if not isinstance(content, dict):
+        return ""
+    return yaml.safe_dump(_changed(content, rng), allow_unicode=True)
+
+
+def _table(text: str, rng: random.Random) -> str:
+    rows = [line.split("\t") for line in text.split("\n")]
+    row = rng.choice(rows)
+    if len(row) > 1:
+        value = rng.choice(ODD)
+        row[rng.randrange(len(row))] = value if isinstance(value, str) else json.dumps(value)
+    return "\n".join("\t".join(row) for row in rows) if len(rows[0]) > 1 else ""
+
+
+def _changed(value: Any, rng: random.Random) -> Any:
+    """Replace one value somewhere within, or lose, double or rename one key."""
+    if not isinstance(value, dict | list) or not value or rng.random() < 0.2:
+        return rng.choice(ODD)
+    if isinstance(value, list):
+        place = rng.randrange(len(value))
+        return [*value[:place], _changed(value[place], rng), *value[place + rng.randrange(3) :]]
+    key = rng.choice(list(value))
+    kept = {name: item for name, item in value.items() if name != key}
+    kind = rng.random()
+    if kind < 0.1:
+        return kept
+    return kept | {(key if kind < 0.9 else f"{key}s"): _changed(value[key], rng)}
