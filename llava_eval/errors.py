@@ -7,6 +7,7 @@
     ├── PredictionsError      a file of predictions
     ├── ModelError            a checkpoint
     ├── RunError              a run folder, or a run that was stopped
+    ├── ServerError           a server that fails every request
     └── MixtureError          exit code 4: numbers that must not stand side by side
 
 A message is one line: where, what is wrong with which value, what to do. The command line
@@ -49,6 +50,10 @@ class ModelError(LlavaEvalError):
 
 class RunError(LlavaEvalError):
     """A run folder that holds another run, or a run that had to stop."""
+
+
+class ServerError(LlavaEvalError):
+    """A server that cannot be reached, or fails every request: wrong key, unknown model."""
 
 
 class MixtureError(LlavaEvalError):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-from scipy.special import chdtri, stdtrit
-
 NORMAL = 1.959963984540054  # 97.5 % quantile of the normal distribution
 
 
@@ -18,6 +16,8 @@ def t_quantile(df: float) -> float:
     >>> round(t_quantile(10), 2), round(t_quantile(1), 2)
     (2.23, 12.71)
     """
+    from scipy.special import stdtrit  # not before it is needed: --help comes at once
+
     return float(stdtrit(max(df, 1.0), 0.975))
 
 
@@ -90,6 +90,8 @@ def deviation_interval(value: float, n: int) -> tuple[float, float]:
     >>> [round(bound, 3) for bound in deviation_interval(1.0, 5)]
     [0.67, 3.213]
     """
-    # scipy's chi-square is asked by the share above the quantile.
+    from scipy.special import chdtri
+
+    # Its chi-square is asked by the share above the quantile.
     low, high = (value * math.sqrt(n / chdtri(n - 1, above)) for above in (0.025, 0.975))
     return low, high

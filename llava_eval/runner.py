@@ -2,6 +2,7 @@
 
 load_task -> read_samples -> build_request -> Engine.generate -> predictions.jsonl
 -> score -> summarize -> result.json
+judged tasks then go through a judge: grades.jsonl -> score -> summarize -> result.json
 
 With `--until` the middle of it goes round, over larger and larger draws.
 """
@@ -20,10 +21,13 @@ from typing import Protocol
 from llava_eval.checkpoint import DEMO
 from llava_eval.engines import Engine, EngineSettings, load_engine
 from llava_eval.errors import RunError, UsageError
+from llava_eval.grades import read_grading, score_graded
+from llava_eval.judges.grading import wants
+from llava_eval.judges.judge import JudgeSettings
+from llava_eval.judges.session import check_judge, open_session
 from llava_eval.prompts import build_request
 from llava_eval.records import DataSet, Json, Prediction, Result
 from llava_eval.samples import default_source, draw, read_samples
-from llava_eval.scoring import score_predictions
 from llava_eval.store import Effort, RunFolder
 from llava_eval.task import Task, load_task, task_names
 from llava_eval.until import check_scored_here, check_until, growing_draws, narrow_enough
@@ -67,6 +71,15 @@ class Watcher(Protocol):
     def finish(self, outcome: Outcome) -> None:
         """Take note of a result."""
 
+    def judge(self, lines: Sequence[str], calls: int) -> None:
+        """Take note of what judging will take, before the first call."""
+
+    def judged(self) -> None:
+        """Take note of a judge's reply that is on disk now."""
+
+    def graded(self, result: Result, folder: Path) -> None:
+        """Take note of a result that has its grades."""
+
 
 class Nobody:
     """A watcher that does nothing."""
@@ -78,6 +91,15 @@ class Nobody:
         """Ignore the answers."""
 
     def finish(self, outcome: Outcome) -> None:
+        """Ignore the result."""
+
+    def judge(self, lines: Sequence[str], calls: int) -> None:
+        """Ignore what judging will take."""
+
+    def judged(self) -> None:
+        """Ignore the reply."""
+
+    def graded(self, result: Result, folder: Path) -> None:
         """Ignore the result."""
 
 
@@ -92,6 +114,7 @@ def evaluate(
     watcher: Watcher | None = None,
     tasks_dir: Path | None = None,
     until: float | None = None,
+    judge: JudgeSettings | None = None,
 ) -> list[Result]:
     """Evaluate a model on tasks.
 
@@ -109,6 +132,8 @@ def evaluate(
         tasks_dir: A folder of the user's own cards.
         until: Draw whole images at random until the 95 % interval of the primary metric is
             this narrow, in the metric's unit to the larger side; not with `limit`.
+        judge: Who grades the answers of judged tasks, when all tasks are answered; without
+            one they wait for `llava-eval judge`.
 
     Returns:
         One result per task, in the given order.
@@ -127,14 +152,21 @@ def evaluate(
     read = [_read(task, data or default_source(task, model == DEMO), limit) for task in chosen]
     if until is not None:
         check_scored_here(chosen, read)
+    if judge is not None:
+        check_judge(judge, chosen)
     engine = load_engine(_with_model(settings, model))
-    root = run_root(model, out)
-    return [
-        run_task(
-            task, rows, engine, model, root / task.name, retry_failed, watcher or Nobody(), until
-        )
+    root, watcher = run_root(model, out), watcher or Nobody()
+    results = [
+        run_task(task, rows, engine, model, root / task.name, retry_failed, watcher, until)
         for task, rows in zip(chosen, read, strict=True)
     ]
+    judged = [root / task.name for task in chosen if judge is not None and wants(task, judge)]
+    if judge is None or not judged:
+        return results
+    with open_session(judged, judge, data, tasks_dir) as session:
+        session.grade(watcher)
+    graded = {result.task: result for result in session.results}
+    return [graded.get(result.task, result) for result in results]
 
 
 def run_task(
@@ -155,7 +187,8 @@ def run_task(
         watcher.start(Plan(model, task, data, folder, len(run.predictions), identity, environment))
         for part in [data] if until is None else growing_draws(data, run.predictions):
             _answer_missing(task, part, engine, run, watcher)
-            scores, result = score_predictions(task, part, _answers_to(part, run))
+            grading = read_grading(folder)
+            scores, result = score_graded(task, part, _answers_to(part, run), grading)
             if until is not None and narrow_enough(result.headline, until):
                 break
         run.finish(scores, result)
@@ -253,7 +286,7 @@ def run_root(model: str, out: str | Path | None = None) -> Path:
     """
     if out is not None:
         return Path(out)
-    if model == DEMO or (model.count("/") == 1 and not Path(model).exists()):
+    if model == DEMO or (model.count("/") <= 1 and not Path(model).exists()):
         return Path("results/runs") / model.replace("/", "--")
     # Training leaves many folders called "checkpoint": the one above tells them apart.
     return Path("results/runs") / "--".join(Path(model).resolve().parts[-2:])

@@ -6,7 +6,7 @@ A run folder holds
     predictions.jsonl   one line per answer, appended and flushed as answers arrive
     scores.jsonl        one line per row of the data
     result.json         the numbers
-    grades.jsonl        a judge's replies, where somebody put them
+    grades.jsonl        a judge's replies, and judge.json: whose they are; see `grades`
 """
 
 from __future__ import annotations
@@ -44,12 +44,14 @@ class Effort:
         seconds: By the clock.
         stages: Seconds of each stage of the engine, if it says.
         peak_memory_bytes: The most that the engine held, if it says.
+        usage: Requests, retries, tokens and cost of a server, and who answered.
     """
 
     answered: int
     seconds: float
     stages: Mapping[str, float] = field(default_factory=dict)
     peak_memory_bytes: int = 0
+    usage: Mapping[str, Any] = field(default_factory=dict)
 
 
 class RunFolder:
@@ -82,9 +84,10 @@ class RunFolder:
         """
         try:
             path.mkdir(parents=True, exist_ok=True)
-            lock = _lock(path)
+            lock = lock_folder(path)
             try:
                 _seal(path, identity, environment)
+                cut_torn_line(path / GRADES)
                 return cls(path, _resume(path / PREDICTIONS), lock)
             except BaseException:
                 lock.close()
@@ -137,8 +140,15 @@ class RunFolder:
         write_json(self.path / RESULT, result_to_json(result))
 
 
-def _lock(path: Path) -> IO[str]:
-    """Keep a run folder to this process; the system lets go when the process ends, however."""
+def lock_folder(path: Path) -> IO[str]:
+    """Keep a run folder to this process; the system lets go when the process ends, however.
+
+    Returns:
+        A file; closing it lets another process have the folder.
+
+    Raises:
+        RunError: Another process has it.
+    """
     file = (path / LOCK).open("a+", encoding="utf-8")
     try:
         lock_file(file)
@@ -178,14 +188,17 @@ def _seal(path: Path, identity: Json, environment: Json) -> None:
 
 def _resume(path: Path) -> dict[str, Prediction]:
     """Read the answers of an interrupted run; a torn last line is cut off, to be redone."""
-    if not path.exists():
-        return {}
-    content = path.read_bytes()
+    cut_torn_line(path)
+    return read_predictions(path) if path.exists() else {}
+
+
+def cut_torn_line(path: Path) -> None:
+    """Cut off a last line without its end, as a process that was killed leaves it."""
+    content = path.read_bytes() if path.exists() else b""
     whole = content[: content.rfind(b"\n") + 1]
     if len(whole) < len(content):
         with path.open("r+b") as file:
             file.truncate(len(whole))
-    return read_predictions(path)
 
 
 def _prediction_line(prediction: Prediction) -> Json:

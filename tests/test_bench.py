@@ -1,6 +1,8 @@
 """The benchmarks run, on models so small that their times mean nothing."""
 
 import json
+import sys
+from importlib.util import find_spec
 
 import pytest
 from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig
@@ -40,6 +42,41 @@ def test_the_report_has_every_figure(report):
 def test_stages_add_up_to_about_what_was_timed(report):
     for found in report["workloads"].values():
         assert 0.3 < sum(found["stages"].values()) / found["cpu_seconds"]["ours"] < 3
+
+
+@pytest.mark.slow
+def test_without_an_interpreter_for_it_lmms_eval_is_nowhere_in_the_report(report):
+    assert "lmms" not in json.dumps(report)
+    assert "lmms" not in bench.markdown(report)
+
+
+@pytest.mark.slow
+def test_with_lmms_eval_the_table_has_a_column_more(report):
+    found = report["workloads"]["mme"]
+    beside = {**found, "lmms_eval_vs_batch1": 0.97}
+    without = bench.markdown({**report, "workloads": {"mme": found}}).splitlines()
+    given = {**report, "workloads": {"mme": beside}, "peer": {"lmms_eval": "0.7.3"}}
+    table = bench.markdown(given).splitlines()
+    assert "lmms-eval 0.7.3" in table[0]
+    assert [line.count("|") for line in table[2:5]] == [without[2].count("|") + 1] * 3
+    assert "0.97x" in table[4]
+
+
+@pytest.mark.skipif(find_spec("lmms_eval") is not None, reason="lmms-eval is installed")
+def test_an_interpreter_without_lmms_eval_is_refused_in_one_line(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        bench.main(["--peer-python", sys.executable])
+    assert stopped.value.code == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert f"--peer-python: {sys.executable}: cannot import lmms-eval's class" in line
+    assert "No module named 'lmms_eval'" in line
+
+
+def test_an_interpreter_that_is_none_is_refused(tmp_path, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        bench.main(["--peer-python", str(tmp_path / "python")])
+    assert stopped.value.code == 2
+    assert "no interpreter" in capsys.readouterr().err.splitlines()[-1]
 
 
 @pytest.mark.parametrize(

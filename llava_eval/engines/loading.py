@@ -145,7 +145,7 @@ def _shortest_edge(size: Any) -> int | None:
 
 
 def _load_model(checkpoint: Checkpoint, config: Any, settings: EngineSettings) -> Any:
-    device = _device(settings.device)
+    device = pick_device(settings.device)
     model, report = LlavaForConditionalGeneration.from_pretrained(
         checkpoint.folder,
         config=config,
@@ -165,7 +165,12 @@ def _load_model(checkpoint: Checkpoint, config: Any, settings: EngineSettings) -
     return (model if settings.device_map else model.to(device)).eval()
 
 
-def _device(name: str) -> torch.device:
+def pick_device(name: str) -> torch.device:
+    """Return the device of a name; auto: the first GPU there is.
+
+    Raises:
+        UsageError: It is not known or not here.
+    """
     if name == "auto":
         for kind in ("cuda", "mps"):
             if getattr(torch, kind).is_available():
