@@ -96,6 +96,10 @@ bench-gpu: install ## time the engine at LLaVA-1.5-7B's shape on one GPU; withou
 bench-precision: install ## count the answers that half precision and sharing change on the demo
 	@OMP_NUM_THREADS=1 $(BIN)/python -m llava_eval.bench.precision --out results/bench $(ARGS)
 
+.PHONY: bench-client
+bench-client: install ## time the client of servers and judges
+	@OMP_NUM_THREADS=1 $(BIN)/python -m llava_eval.bench.client --out results/bench $(ARGS)
+
 .PHONY: bench-overhead
 bench-overhead: install ## time everything that is not the model, for 100,000 questions
 	@OMP_NUM_THREADS=1 $(BIN)/python -m llava_eval.bench.overhead --out results/bench $(ARGS)

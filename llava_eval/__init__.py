@@ -8,6 +8,7 @@ True
 from llava_eval.comparison import Comparison, compare
 from llava_eval.engines import EngineSettings
 from llava_eval.errors import LlavaEvalError
+from llava_eval.judges.judge import JudgeSettings
 from llava_eval.predictions import load_grades, load_predictions
 from llava_eval.records import Estimate, Prediction, Result, Sample
 from llava_eval.runner import evaluate
@@ -20,6 +21,7 @@ __all__ = [
     "Comparison",
     "EngineSettings",
     "Estimate",
+    "JudgeSettings",
     "LlavaEvalError",
     "Prediction",
     "Result",

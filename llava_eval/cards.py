@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
+from llava_eval.judges.layouts import LAYOUTS
 from llava_eval.scorers import SCORERS
 from llava_eval.submissions import SUBMISSIONS
 from llava_eval.tables import markdown_table
-from llava_eval.task import Official, Task, load_task, task_names
+from llava_eval.task import Judging, Official, Task, load_task, task_names
 
 INTRODUCTION = """# The benchmarks
 
@@ -46,6 +47,7 @@ def section(task: Task) -> str:
         ("Decoding", f"greedy, at most {task.max_new_tokens} new tokens"),
         ("Rule", f"`{task.scorer}`; primary metric `{task.primary}` in {task.unit}"),
         ("Scored", task.scored_at),
+        ("Judge", _judging(task.judge) if task.judge else ""),
         ("On the Hub", ", ".join(task.hub.repos) + f" ({task.hub.split})" if task.hub else ""),
         ("In LLaVA's folder", _official(task.official) if task.official else ""),
         ("Submissions", SUBMISSIONS[task.name].goes_to if task.name in SUBMISSIONS else ""),
@@ -56,6 +58,19 @@ def section(task: Task) -> str:
     if task.others:
         lines += ["", "Other tools:", "", *(f"- {other}" for other in task.others)]
     return "\n".join([*lines, ""])
+
+
+def _judging(judging: Judging) -> str:
+    step = judging.temperature_step
+    rising = f", {step:g} more with each unreadable reply after the first" if step else ""
+    asked = f"temperature {judging.temperature:g}{rising}, at most {judging.max_tokens} tokens"
+    does = "reads, with `--match`, what the rule leaves open" if _matches(judging) else "grades"
+    copy = f"; the original's words from your copy of {judging.original_file}"
+    return f"{does}; {asked}{copy if judging.original else ''}; see [judging](judging.md)"
+
+
+def _matches(judging: Judging) -> bool:
+    return LAYOUTS[judging.layout].matches
 
 
 def _official(official: Official) -> str:

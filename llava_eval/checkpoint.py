@@ -61,10 +61,7 @@ def find_checkpoint(
     Raises:
         ModelError: It does not exist, is no LLaVA model, or is unsafe.
     """
-    wanted = ["*.safetensors", *TEXT_FILES]
-    wanted += [*(PICKLES if allow_pickle else ()), *([CODE] if trust_remote_code else ())]
-    folder, commit = _locate(model, revision, wanted)
-    config = _read_config(folder)
+    folder, commit, config = _find(model, revision, allow_pickle, trust_remote_code)
     if config.get("model_type") != "llava":
         raise ModelError(
             f"{folder}: model_type is {config.get('model_type')!r}, must be 'llava': checkpoints "
@@ -79,6 +76,30 @@ def find_checkpoint(
     weights = _weight_files(folder, allow_pickle)
     _check_shards(folder, weights)
     return Checkpoint(model, folder, commit, _digest(folder, weights), config)
+
+
+def find_text_checkpoint(model: str) -> Checkpoint:
+    """Find a text model, such as a judge, and refuse it if loading it could run somebody's code.
+
+    Args:
+        model: A local folder, or "owner/name" on the Hub.
+
+    Raises:
+        ModelError: It does not exist or is unsafe.
+    """
+    folder, commit, config = _find(model, None)
+    _refuse_remote_code(folder)
+    return Checkpoint(model, folder, commit, _digest(folder, _weight_files(folder, False)), config)
+
+
+def _find(
+    model: str, revision: str | None, allow_pickle: bool = False, trust_remote_code: bool = False
+) -> tuple[Path, str, dict[str, Any]]:
+    """Return a checkpoint's folder, its commit on the Hub and its configuration."""
+    wanted = ["*.safetensors", *TEXT_FILES]
+    wanted += [*(PICKLES if allow_pickle else ()), *([CODE] if trust_remote_code else ())]
+    folder, commit = _locate(model, revision, wanted)
+    return folder, commit, _read_config(folder)
 
 
 def _locate(model: str, revision: str | None, wanted: list[str]) -> tuple[Path, str]:

@@ -1,4 +1,4 @@
-"""The command line: run, score, submit, leaderboard, compare, tasks."""
+"""The command line: run, judge, score, submit, leaderboard, compare, tasks."""
 
 from __future__ import annotations
 
@@ -18,18 +18,23 @@ from llava_eval.engines import ENGINES, EngineSettings
 from llava_eval.errors import LlavaEvalError, UnfinishedError, UsageError
 from llava_eval.explain import DEFAULT, explain, show_explanations
 from llava_eval.files import write_json, write_text
+from llava_eval.grades import Grading, read_grading, score_graded
+from llava_eval.judges.judge import JUDGES, JudgeSettings
+from llava_eval.judges.session import Session, open_session
 from llava_eval.leaderboard import FORMATS, Choice, build_leaderboard, refuse_mixture
 from llava_eval.predictions import load_grades, load_predictions
+from llava_eval.records import Result
 from llava_eval.runner import evaluate, run_root
 from llava_eval.samples import read_samples
-from llava_eval.scoring import score_predictions
+from llava_eval.scorers import SCORERS, JudgedScorer
 from llava_eval.signals import Terminated, sigterm_as_interrupt
-from llava_eval.store import find_runs, result_to_json, write_scores
+from llava_eval.store import GRADES, find_runs, result_to_json, write_scores
 from llava_eval.submissions import submit_run
 from llava_eval.tables import printable, text_table
 from llava_eval.task import load_task, task_names
 from llava_eval.version import __version__
 
+JUDGE_OPTIONS = ("judge_base_url", "judge_rules", "judge_prices", "judge_budget", "judge_match")
 DATA_HELP = (
     "where the rows come from: mini, hub, a Hub data set owner/name, a parquet, jsonl or tsv "
     "file, a save_to_disk folder, or LLaVA's playground/data/eval"
@@ -82,6 +87,11 @@ def _run(options: argparse.Namespace) -> int:
         memory=options.memory,
         allow_pickle=options.allow_pickle,
         trust_remote_code=options.trust_remote_code,
+        base_url=options.base_url,
+        api_key_env=options.api_key_env,
+        concurrency=options.concurrency,
+        timeout=options.timeout,
+        prices=options.prices,
     )
     failures: Mapping[str, LlavaEvalError] = {}
     try:
@@ -97,6 +107,7 @@ def _run(options: argparse.Namespace) -> int:
             tasks_dir=options.tasks_dir,
             until=options.until,
             max_failures=options.max_failures,
+            judge=_judge_settings(options),
         )
     except UnfinishedError as error:
         results, failures = error.results, error.failures
@@ -110,7 +121,13 @@ def _run(options: argparse.Namespace) -> int:
         complain(f"{failed:,} requests failed; {advice}")
     for name, reason in failures.items():
         complain(f"{name} did not finish: {reason}")
-    return 1 if failed or failures else 0
+    ungraded = [result for result in results if _waits_for_judge(result)]
+    if ungraded:
+        answers, names = sum(r.ungraded for r in ungraded), ", ".join(r.task for r in ungraded)
+        root = run_root(options.model, options.out)
+        how = f"llava-eval judge {root} --judge-model NAME --judge-base-url URL"
+        say(printable(f"{answers:,} answers of {names} are stored and wait for a judge: {how}"))
+    return 1 if failed or failures or (ungraded and options.judge_model) else 0
 
 
 def _show_all(root: Path, beside_others: bool) -> None:
@@ -123,18 +140,89 @@ def _show_all(root: Path, beside_others: bool) -> None:
         say(printable(f"all runs: {table}"))
 
 
+def _waits_for_judge(result: Result) -> bool:
+    return bool(result.ungraded) and isinstance(SCORERS[result.scorer], JudgedScorer)
+
+
+def _judge_settings(options: argparse.Namespace) -> JudgeSettings | None:
+    """Return what the command line says of a judge; None if it names none.
+
+    Raises:
+        UsageError: It says something of a judge, but not which.
+    """
+    if options.judge_model is None:
+        given = [name for name in JUDGE_OPTIONS if getattr(options, name)]
+        if given:
+            flag = given[0].replace("_", "-")
+            raise UsageError(f"--{flag}: of which judge? give --judge-model")
+        return None
+    return JudgeSettings(
+        model=options.judge_model,
+        engine=options.judge_engine,
+        base_url=options.judge_base_url,
+        api_key_env=options.judge_api_key_env,
+        concurrency=options.judge_concurrency,
+        timeout=options.judge_timeout,
+        runs=options.judge_runs,
+        rules=tuple(options.judge_rules),
+        prices=options.judge_prices,
+        budget=options.judge_budget,
+        match=options.judge_match,
+    )
+
+
+def _judge(options: argparse.Namespace) -> int:
+    settings = _judge_settings(options)
+    folders = find_runs([options.run])
+    if settings is None:
+        raise UsageError("--judge-model: missing; name the judge")
+    if not folders:
+        raise UsageError(f"{options.run}: no run in it")
+    console = Console()
+    with open_session(folders, settings, options.data, options.tasks_dir) as session:
+        if options.dry_run:
+            say("\n".join(map(printable, session.lines())))
+            return 0
+        try:
+            session.grade(console)
+        finally:
+            console.close()
+        return _report_judging(session)
+
+
+def _report_judging(session: Session) -> int:
+    """Say what judging took and what is left to do; 1 if anything is."""
+    say(printable(f"judge: {session.budget.words()}"))
+    waiting = session.waiting
+    if session.budget.stopped:
+        words = f"stopped at the budget, {waiting:,} calls are left; a larger --budget goes on"
+    elif session.failed:
+        words = f"{session.failed:,} calls failed, the reasons are in {GRADES}; the same command"
+        words += " makes them again"
+    else:
+        return 0
+    complain(words)
+    return 1
+
+
 def _score(options: argparse.Namespace) -> int:
     task = load_task(options.task, options.tasks_dir)
     data = read_samples(task, options.data)
     predictions = load_predictions(options.predictions, task, data)
-    grades = load_grades(options.grades) if options.grades else None
-    scores, result = score_predictions(task, data, predictions, grades)
+    scores, result = score_graded(task, data, predictions, _grading(options.grades))
     say(result_table(result))
     if options.json:
         write_json(options.json, result_to_json(result))
     if options.scores:
         write_scores(options.scores, scores)
     return 0
+
+
+def _grading(path: Path | None) -> Grading:
+    """Read grades: of a run folder, with whose they are; else as they are."""
+    if path is None:
+        return Grading()
+    return read_grading(path.parent) if path.name == GRADES else Grading(load_grades(path))
 
 
 def _submit(options: argparse.Namespace) -> int:
@@ -215,6 +303,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_run(commands.add_parser("run", help="evaluate a model on tasks"))
+    _add_judge(commands.add_parser("judge", help="grade the answers of finished runs"))
     _add_score(commands.add_parser("score", help="score a predictions file, without a model"))
     _add_submit(commands.add_parser("submit", help="write the files that a server takes"))
     _add_leaderboard(commands.add_parser("leaderboard", help="all results in one table"))
@@ -233,7 +322,7 @@ def _add_tasks_dir(parser: argparse.ArgumentParser) -> None:
 def _add_run(parser: argparse.ArgumentParser) -> None:
     defaults = EngineSettings("demo")
     add = parser.add_argument
-    add("--model", required=True, help="demo, a folder, or a Hub model owner/name")
+    add("--model", required=True, help="demo, a folder, a Hub model owner/name, or a server's name")
     add("--tasks", required=True, metavar="A,B", help="names with commas between, or all")
     add("--data", metavar="SOURCE", help=f"{DATA_HELP} (default: hub; mini for the demo)")
     add("--out", type=Path, metavar="DIR", help="one folder per task in it (results/runs/MODEL)")
@@ -257,6 +346,11 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     add("--dtype", default=defaults.dtype, help="auto, float32, float16, bfloat16")
     add("--attn", default=defaults.attention, help="sdpa, eager, flash_attention_2")
     add("--engine", default=defaults.engine, help=", ".join(ENGINES))
+    add("--base-url", metavar="URL", help="of the server, with --engine server")
+    add("--api-key-env", default=defaults.api_key_env, metavar="NAME", help="holds its key")
+    add("--concurrency", type=int, default=defaults.concurrency, metavar="N", help="requests")
+    add("--timeout", type=float, default=defaults.timeout, metavar="SECONDS", help="of one try")
+    add("--prices", type=Path, metavar="FILE", help="what tokens cost, YAML or JSON")
     add("--family", help="conversation template and image policy, if not recognised")
     add("--revision", help="branch, tag or commit of a Hub model")
     add(
@@ -268,8 +362,60 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     add("--retry-failed", action="store_true", help="ask again what failed in an earlier run")
     add("--allow-pickle", action="store_true", help="load weights that are not safetensors")
     add("--trust-remote-code", action="store_true", help="run code that comes with the model")
+    _add_judge_options(parser, "judge-")
     _add_tasks_dir(parser)
     parser.set_defaults(command=_run)
+
+
+def _add_judge(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("run", type=Path, metavar="RUN", help="a run folder, or a folder of them")
+    add("--data", metavar="SOURCE", help="where the rows are, if not where the run found them")
+    add("--dry-run", action="store_true", help="say what it would take, and stop")
+    _add_judge_options(parser, "")
+    _add_tasks_dir(parser)
+    parser.set_defaults(command=_judge)
+
+
+def _add_judge_options(parser: argparse.ArgumentParser, prefix: str) -> None:
+    """Add the flags of a judge; where a model has flags too, all of them have a prefix."""
+    add = parser.add_argument_group("the judge").add_argument
+    engine, defaults = ", ".join(JUDGES), JudgeSettings("?", base_url="?")
+    add("--judge-model", metavar="NAME", help="who grades: as its server knows it, or a folder")
+    add("--judge-base-url", default="", metavar="URL", help="of its server, ending in /v1")
+    add("--judge-engine", default=defaults.engine, help=f"{engine}: a local text model")
+    add("--judge-api-key-env", default=defaults.api_key_env, metavar="NAME", help="holds its key")
+    add("--judge-concurrency", type=int, default=defaults.concurrency, metavar="N", help="calls")
+    add("--judge-timeout", type=float, default=defaults.timeout, metavar="SECONDS", help="of a try")
+    add("--judge-runs", type=int, default=1, metavar="N", help="how often it grades an answer")
+    add(
+        "--judge-rules",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="your copy of the original's words: LLaVA's rule.json, MM-Vet's evaluator",
+    )
+    add(
+        f"--{prefix}prices",
+        dest="judge_prices",
+        type=Path,
+        metavar="FILE",
+        help="what tokens cost, YAML or JSON",
+    )
+    add(
+        f"--{prefix}budget",
+        dest="judge_budget",
+        type=float,
+        metavar="SUM",
+        help="stop there, in the currency of the prices",
+    )
+    add(
+        f"--{prefix}match",
+        dest="judge_match",
+        action="store_true",
+        help="let it read MMBench's answers that the rules leave open",
+    )
 
 
 def _add_score(parser: argparse.ArgumentParser) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llava_eval.bounds import show_bounds
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
     from llava_eval.runner import Outcome, Plan
-    from llava_eval.task import Task
 
 DEMO_NOTE = (
     "This is the built-in demo: a tiny model on a small split of handwritten digits.\n"
@@ -69,10 +69,29 @@ class Console:
             say(line)
         say(printable(f"files: {outcome.folder}"))
 
-    def fail(self, task: Task, error: LlavaEvalError) -> None:
+    def fail(self, name: str, error: LlavaEvalError) -> None:
         """Close the progress bar and say what is wrong, while somebody may be looking."""
         self.close()
-        complain(f"{task.name}: {error}")
+        complain(f"{name}: {error}")
+
+    def judge(self, lines: Sequence[str], calls: int) -> None:
+        """Print what judging will take and open the progress bar."""
+        from tqdm import tqdm
+
+        say("\n".join(["", *map(printable, lines), ""]))
+        if calls:
+            self.bar = tqdm(total=calls, unit="call", file=sys.stderr, dynamic_ncols=True)
+
+    def judged(self) -> None:
+        """Move the progress bar; calls that are made again make it longer."""
+        if self.bar is not None:
+            self.bar.total = max(self.bar.total or 0, self.bar.n + 1)
+            self.bar.update()
+
+    def graded(self, result: Result, folder: Path) -> None:
+        """Print the table of a run that has its grades."""
+        say(f"\n{result_table(result)}\n")
+        say(printable(f"files: {folder}"))
 
     def close(self) -> None:
         """Close the progress bar, if one is open."""
@@ -125,7 +144,25 @@ def effort_lines(efforts: Sequence[Effort]) -> list[str]:
         lines.append(f"time: {shares}{beside}")
     peak = max(effort.peak_memory_bytes for effort in efforts)
     lines += [f"memory: at most {peak / 2**20:,.0f} MiB"] if peak else []
-    return lines + [note for effort in efforts for note in effort.notes]
+    lines += [note for effort in efforts for note in effort.notes]
+    return lines + [line for effort in efforts for line in usage_lines(effort.usage)]
+
+
+def usage_lines(usage: Mapping[str, Any]) -> list[str]:
+    """Say what a server was asked, what it cost, and whether one version of it answered.
+
+    >>> usage_lines({"requests": 9, "retries": 1, "prompt_tokens": 5400, "new_tokens": 18})
+    ['server: 9 requests, 1 retries, 5,400 prompt and 18 new tokens']
+    """
+    if not usage:
+        return []
+    tokens = f"{usage['prompt_tokens']:,} prompt and {usage['new_tokens']:,} new tokens"
+    line = f"server: {usage['requests']:,} requests, {usage['retries']:,} retries, {tokens}"
+    if cost := usage.get("cost"):
+        line += f", {cost['sum']:.4f} {cost['currency']}"
+    versions = usage.get("versions", {})
+    told = ", ".join(f"{name} {count:,}" for name, count in versions.items())
+    return [line] + ([f"answered by several versions: {told}"] if len(versions) > 1 else [])
 
 
 def result_table(result: Result) -> str:
@@ -150,6 +187,7 @@ def result_table(result: Result) -> str:
     lines = [text_table(rows), "", f"{counts}, {result.missing:,} missing"]
     lines += [f"{result.primary}: {show_bounds(result)}"] if result.bounds else []
     lines += [printable(f"{name}: {text}") for name, text in result.notes.items()]
+    lines += [printable(f"graded by: {result.judge}, {result.dialect}")] if result.judge else []
     if result.drawn:
         share = f"{100 * result.n / result.full_n:.1f} %"
         lines.append(

@@ -8,6 +8,7 @@
     ├── ModelError            a checkpoint
     ├── RunError              a run folder, or a run that was stopped
     │   └── UnfinishedError   some of a run's tasks; the others have their results
+    ├── ServerError           a server that fails every request
     └── MixtureError          exit code 4: numbers that must not stand side by side
 
 A message is one line: where, what is wrong with which value, what to do. The command line
@@ -65,18 +66,21 @@ class RunError(LlavaEvalError):
 
 
 class UnfinishedError(RunError):
-    """A run of several tasks, of which not all have a result.
+    """A run of several tasks, of which not all have a result, or not all have their grades.
 
     Attributes:
         results: Of the tasks that finished, in their order; all of it is on disk too.
-        failures: Name of each other task to what kept it.
+        failures: Name of each other task, or "judge", to what kept it.
     """
 
     def __init__(self, results: Sequence[Result], failures: Mapping[str, LlavaEvalError]) -> None:
         self.results, self.failures = list(results), dict(failures)
         reasons = "; ".join(f"{name}: {error}" for name, error in failures.items())
-        number = len(results) + len(failures)
-        super().__init__(f"{len(failures)} of {number} tasks did not finish: {reasons}")
+        super().__init__(f"{len(results)} tasks have results, but not all finished: {reasons}")
+
+
+class ServerError(LlavaEvalError):
+    """A server that cannot be reached, or fails every request: wrong key, unknown model."""
 
 
 class MixtureError(LlavaEvalError):

@@ -22,6 +22,8 @@ class Family:
         text_only: The same for a question without an image.
         text_model_types: `text_config.model_type` of the checkpoints it is recognised by.
         pad_to_square: Whether images are padded to a square before the processor resizes them.
+        system: What the templates begin with, for a server that renders them itself.
+        fill: RGB of the padding, where there is no image processor to say: its mean colour.
     """
 
     name: str
@@ -29,6 +31,8 @@ class Family:
     text_only: str
     text_model_types: tuple[str, ...]
     pad_to_square: bool
+    system: str = ""
+    fill: tuple[int, int, int] = (122, 116, 104)  # CLIP's
 
 
 VICUNA_SYSTEM = (
@@ -43,6 +47,7 @@ FAMILIES: dict[str, Family] = {
         text_only=VICUNA_SYSTEM + " USER: {text} ASSISTANT:",
         text_model_types=("llama",),
         pad_to_square=True,
+        system=VICUNA_SYSTEM,
     ),
 }
 

@@ -143,10 +143,13 @@ class _LlavaIndex:
 
 
 def load_grades(path: Path) -> dict[str, tuple[str, ...]]:
-    """Read a file of a judge's replies, one {"id", "replies": [text, ...]} a line.
+    """Read a file of a judge's replies, {"id", "replies": [text, ...]} a line.
+
+    One line holds all replies about an answer; or a single one and its "place" among them, from
+    0, as `grades` writes them when they arrive.
 
     Raises:
-        PredictionsError: An id is graded for a second time.
+        PredictionsError: An id is graded for a second time, or a place is missing.
         DataError: The file cannot be read, or a line has another form.
     """
     grades: dict[str, tuple[str, ...]] = {}
@@ -155,7 +158,20 @@ def load_grades(path: Path) -> dict[str, tuple[str, ...]]:
         replies = row.require("replies", list)
         if not all(isinstance(reply, str) for reply in replies):
             raise PredictionsError(f"{row.where}: replies must be a list of texts")
-        if sample_id in grades:
+        held = grades.get(sample_id, ())
+        if row.get("error") and not replies:
+            continue  # a call that failed for good
+        if "place" in row:
+            _check_place(row, len(held), len(replies))
+        elif sample_id in grades:
             raise PredictionsError(f"{row.where}: id {brief(sample_id)} is graded a second time")
-        grades[sample_id] = tuple(replies)
+        grades[sample_id] = (*held, *replies)
     return grades
+
+
+def _check_place(row: Row, held: int, replies: int) -> None:
+    if row.require("place", int) != held or replies != 1:
+        raise PredictionsError(
+            f"{row.where}: {replies} replies about {brief(row['id'])} at place {row['place']}, "
+            f"must be one at place {held}; were lines lost or doubled?"
+        )

@@ -12,7 +12,7 @@ import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from llava_eval.errors import RunError
 from llava_eval.files import append, json_text, remove_parts, write_json, write_text
@@ -47,6 +47,7 @@ class Effort:
         stages: Seconds of each stage of the engine, if it says.
         peak_memory_bytes: The most that the engine held, if it says.
         notes: What else happened, such as a shortage of memory.
+        usage: Requests, retries, tokens and cost of a server, and who answered.
     """
 
     answered: int
@@ -54,6 +55,7 @@ class Effort:
     stages: Mapping[str, float] = field(default_factory=dict)
     peak_memory_bytes: int = 0
     notes: Sequence[str] = ()
+    usage: Mapping[str, Any] = field(default_factory=dict)
 
 
 class RunFolder:
@@ -89,7 +91,7 @@ class RunFolder:
         """
         try:
             path.mkdir(parents=True, exist_ok=True)
-            lock = _lock(path)
+            lock = lock_folder(path)
             try:
                 remove_parts(path)
                 return cls(path, _seal(path, identity, environment), lock)
@@ -183,8 +185,15 @@ class RunFolder:
         write_json(self.path / RESULT, result_to_json(result))
 
 
-def _lock(path: Path) -> IO[str]:
-    """Keep a run folder to this process; the system lets go when the process ends, however."""
+def lock_folder(path: Path) -> IO[str]:
+    """Keep a run folder to this process; the system lets go when the process ends, however.
+
+    Returns:
+        A file; closing it lets another process have the folder.
+
+    Raises:
+        RunError: Another process has it, or the file system has no locks.
+    """
     file = (path / LOCK).open("a+", encoding="utf-8")
     try:
         if not _locked(file, path):
@@ -242,14 +251,22 @@ def _resume(path: Path) -> tuple[dict[str, Prediction], int]:
     Returns:
         Answers by id, and the size of their file.
     """
-    if not path.exists():
-        return {}, 0
-    content = read_bytes(path)
-    whole = content[: content.rfind(b"\n") + 1]
-    if len(whole) < len(content):
+    size = cut_torn_line(path)
+    return (read_predictions(path) if size else {}), size
+
+
+def cut_torn_line(path: Path) -> int:
+    """Cut off a last line without its end, as a process that was killed leaves it.
+
+    Returns:
+        Bytes that are left.
+    """
+    content = read_bytes(path) if path.exists() else b""
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
         with path.open("r+b") as file:
-            file.truncate(len(whole))
-    return read_predictions(path), len(whole)
+            file.truncate(whole)
+    return whole
 
 
 def _lines(predictions: Iterable[Prediction]) -> bytes:

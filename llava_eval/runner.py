@@ -2,6 +2,7 @@
 
 load_task -> read_samples -> build_request -> Engine.generate -> predictions.jsonl
 -> score -> summarize -> result.json
+judged tasks then go through a judge: grades.jsonl -> score -> summarize -> result.json
 
 With `--until` the middle of it goes round, over larger and larger draws.
 """
@@ -23,11 +24,14 @@ from llava_eval.checkpoint import DEMO
 from llava_eval.engines import Engine, EngineSettings, load_engine
 from llava_eval.errors import LlavaEvalError, UnfinishedError, UsageError
 from llava_eval.failures import PLAINLY_BROKEN, FailureCount, FailureLimit, read_limit
+from llava_eval.grades import read_grading, score_graded
+from llava_eval.judges.grading import wants
+from llava_eval.judges.judge import JudgeSettings
+from llava_eval.judges.session import check_judge, open_session
 from llava_eval.prompts import build_request
 from llava_eval.records import DataSet, Json, Prediction, Result
 from llava_eval.run_folder import Effort, RunFolder
 from llava_eval.samples import default_source, draw, read_samples
-from llava_eval.scoring import score_predictions
 from llava_eval.task import Task, load_task, task_names
 from llava_eval.until import check_scored_here, check_until, growing_draws, narrow_enough
 from llava_eval.version import __version__
@@ -67,8 +71,17 @@ class Watcher(Protocol):
     def finish(self, outcome: Outcome) -> None:
         """Take note of a result."""
 
-    def fail(self, task: Task, error: LlavaEvalError) -> None:
-        """Take note of a task that has no result; the others go on."""
+    def fail(self, name: str, error: LlavaEvalError) -> None:
+        """Take note of a task that has no result, or of the judge; the others go on."""
+
+    def judge(self, lines: Sequence[str], calls: int) -> None:
+        """Take note of what judging will take, before the first call."""
+
+    def judged(self) -> None:
+        """Take note of a judge's reply that is on disk now."""
+
+    def graded(self, result: Result, folder: Path) -> None:
+        """Take note of a result that has its grades."""
 
 
 class Nobody:
@@ -83,8 +96,17 @@ class Nobody:
     def finish(self, outcome: Outcome) -> None:
         """Ignore the result."""
 
-    def fail(self, task: Task, error: LlavaEvalError) -> None:
+    def fail(self, name: str, error: LlavaEvalError) -> None:
         """Ignore the error: whoever called `evaluate` gets it in the end."""
+
+    def judge(self, lines: Sequence[str], calls: int) -> None:
+        """Ignore what judging will take."""
+
+    def judged(self) -> None:
+        """Ignore the reply."""
+
+    def graded(self, result: Result, folder: Path) -> None:
+        """Ignore the result."""
 
 
 def evaluate(
@@ -99,6 +121,7 @@ def evaluate(
     tasks_dir: Path | None = None,
     until: float | None = None,
     max_failures: int | str | None = None,
+    judge: JudgeSettings | None = None,
 ) -> list[Result]:
     """Evaluate a model on tasks.
 
@@ -122,12 +145,15 @@ def evaluate(
             this narrow, in the metric's unit to the larger side; not with `limit`.
         max_failures: So many samples of a task may fail, or such a share ("2%"), before it is
             stopped, see `failures.read_limit`.
+        judge: Who grades the answers of judged tasks, when all tasks are answered; without
+            one they wait for `llava-eval judge`.
 
     Returns:
         One result per task, in the given order.
 
     Raises:
-        UnfinishedError: Of several tasks some have no result; it holds the others'.
+        UnfinishedError: Of several tasks some have no result, or the judge stopped; it holds
+            the results there are.
         LlavaEvalError: Anything that a user can put right. What was answered is on disk.
     """
     model = str(model)
@@ -138,45 +164,53 @@ def evaluate(
         raise UsageError(f"--limit {limit}: must be at least 1")
     if until is not None:
         check_until(until, limit, chosen)
+    if judge is not None:
+        check_judge(judge, chosen)
     failure_limit = read_limit(max_failures)
     root, watcher = run_root(model, out), watcher or Nobody()
     failures: dict[str, LlavaEvalError] = {}
     apart = partial(_apart, failures=failures, watcher=watcher, alone=len(chosen) == 1)
     read: dict[str, DataSet] = {}
     for task in chosen:
-        with apart(task):
+        with apart(task.name):
             read[task.name] = _read(task, _source(task, model, data), limit)
     ready = [task for task in chosen if task.name in read]
     if until is not None:
         check_scored_here(ready, list(read.values()))
-    results: list[Result] = []
+    results: dict[str, Result] = {}
     if ready:
         engine = load_engine(_with_model(settings, model))
     for task in ready:
-        with apart(task):
+        with apart(task.name):
             rows, folder = read[task.name], root / task.name
-            results.append(
-                run_task(
-                    task, rows, engine, model, folder, retry_failed, watcher, until, failure_limit
-                )
+            results[task.name] = run_task(
+                task, rows, engine, model, folder, retry_failed, watcher, until, failure_limit
             )
+    judged = [task for task in ready if task.name in results and judge and wants(task, judge)]
+    if judge is not None and judged:
+        with (
+            apart("judge", alone=False),
+            open_session([root / task.name for task in judged], judge, data, tasks_dir) as session,
+        ):
+            session.grade(watcher)
+            results |= {result.task: result for result in session.results}
     if failures:
-        raise UnfinishedError(results, failures)
-    return results
+        raise UnfinishedError(list(results.values()), failures)
+    return list(results.values())
 
 
 @contextmanager
 def _apart(
-    task: Task, failures: dict[str, LlavaEvalError], watcher: Watcher, alone: bool
+    name: str, failures: dict[str, LlavaEvalError], watcher: Watcher, alone: bool
 ) -> Iterator[None]:
-    """Keep what is wrong with one task from the others, if there are others."""
+    """Keep what is wrong with one task, or the judge, from the others, if there are others."""
     try:
         yield
     except LlavaEvalError as error:
         if alone or isinstance(error, UsageError):
             raise
-        failures[task.name] = error
-        watcher.fail(task, error)
+        failures[name] = error
+        watcher.fail(name, error)
 
 
 def run_task(
@@ -198,7 +232,8 @@ def run_task(
         watcher.start(Plan(model, task, data, folder, len(run.predictions), identity, environment))
         for part in [data] if until is None else growing_draws(data, run.predictions):
             _answer_missing(task, part, engine, run, watcher, failure_limit)
-            scores, result = score_predictions(task, part, _answers_to(part, run))
+            grading = read_grading(folder)
+            scores, result = score_graded(task, part, _answers_to(part, run), grading)
             if until is not None and narrow_enough(result.headline, until):
                 break
         run.finish(scores, result)
@@ -296,7 +331,7 @@ def run_root(model: str, out: str | Path | None = None) -> Path:
     """
     if out is not None:
         return Path(out)
-    if model == DEMO or (model.count("/") == 1 and not Path(model).exists()):
+    if model == DEMO or (model.count("/") <= 1 and not Path(model).exists()):
         return Path("results/runs") / model.replace("/", "--")
     # Training leaves many folders called "checkpoint": the one above tells them apart.
     parts = Path(model).resolve().parts[1:]  # without the root, which would lead back to it

@@ -16,7 +16,7 @@ from llava_eval.stats import narrowed
 from llava_eval.task import Task
 
 ANSWERED = ("scored", "unparsed")
-DIALECT = "llava"  # the paper's own rules
+DIALECT = "llava"  # the paper's own rules and words
 
 
 def score_predictions(
@@ -24,6 +24,8 @@ def score_predictions(
     data: DataSet,
     predictions: Mapping[str, Prediction],
     grades: Grades | None = None,
+    judge: str = "",
+    dialect: str = DIALECT,
 ) -> tuple[list[Score], Result]:
     """Score a set of predictions.
 
@@ -31,7 +33,10 @@ def score_predictions(
         task: Whose rule.
         data: All rows; those without a prediction are counted as missing.
         predictions: By sample id.
-        grades: A judge's replies by sample id, for a judged benchmark.
+        grades: A judge's replies by sample id, for a judged benchmark, or one whose rule may
+            leave answers for a judge to read.
+        judge: Whose replies they are.
+        dialect: In whose words the judge was asked.
 
     Returns:
         One score per row, in the order of the data, and the result over the rows that have
@@ -45,16 +50,34 @@ def score_predictions(
     scorer = SCORERS[task.scorer]
     scores = score_samples(task, data, predictions, grades)
     usable = usable_scores(task, scores)
+    whose = (judge, dialect) if grades else ("", DIALECT)
     if usable:
         summary = _of_full_set(data, usable, scorer.summarize(usable), scorer.grows)
-        return scores, _result(task, data, scores, summary)
+        summary = _with_replies(scorer, scores, grades or {}, summary)
+        return scores, _result(task, data, scores, summary, whose)
     if any(score.status in (*ANSWERED, "ungraded") for score in scores):
         undefined = {name: Estimate(None, None, None, 0) for name in scorer.metrics}
-        return scores, _result(task, data, scores, Summary(undefined, {}))
+        return scores, _result(task, data, scores, Summary(undefined, {}), whose)
     raise PredictionsError(
         f"{task.name}: none of {len(scores):,} rows has an answer to score; "
         "give predictions of these rows, or run with --retry-failed"
     )
+
+
+def _with_replies(
+    scorer: Scorer | JudgedScorer, scores: Sequence[Score], grades: Grades, summary: Summary
+) -> Summary:
+    """Note how many replies the judge gave, and how many of them could not be read."""
+    if not grades:
+        return summary
+    if isinstance(scorer, JudgedScorer):
+        said = [reply for replies in grades.values() for reply in replies]
+        unread = sum(not scorer.readable(reply) for reply in said)
+        words = f"{len(said):,} replies, {unread:,} unreadable"
+    else:
+        left = sum(score.status == "unparsed" for score in scores if score.id in grades)
+        words = f"read {len(grades) - left:,} of {len(grades):,} answers that the rule left open"
+    return Summary(summary.metrics, summary.groups, {**summary.notes, "judge": words})
 
 
 def score_samples(
@@ -70,7 +93,7 @@ def score_samples(
     """
     scorer = SCORERS[task.scorer]
     grades = grades or {}
-    if grades and not isinstance(scorer, JudgedScorer):
+    if grades and not (isinstance(scorer, JudgedScorer) or scorer.match):
         raise PredictionsError(f"{task.name}: no judge scores this benchmark; leave grades out")
     _check_known(data, predictions, "predictions")
     _check_known(data, grades, "grades")
@@ -128,7 +151,9 @@ def _check_known(data: DataSet, by_id: Mapping[str, object], what: str) -> None:
         )
 
 
-def _result(task: Task, data: DataSet, scores: list[Score], summary: Summary) -> Result:
+def _result(
+    task: Task, data: DataSet, scores: list[Score], summary: Summary, whose: tuple[str, str]
+) -> Result:
     statuses = [score.status for score in scores]
     usable = partial(usable_scores, task)
     clusters = count_clusters(data.samples)
@@ -137,8 +162,8 @@ def _result(task: Task, data: DataSet, scores: list[Score], summary: Summary) ->
         **task.protocol_fields,
         unit=task.unit,
         protocol=task.protocol,
-        dialect=DIALECT,
-        judge="",
+        dialect=whose[1],
+        judge=whose[0],
         data=data.digest,
         source=data.source,
         version=data.version,

@@ -9,14 +9,13 @@ from pathlib import Path
 
 from llava_eval.digests import digest_of
 from llava_eval.errors import RunError, UsageError
+from llava_eval.grades import Grading, read_grading
 from llava_eval.identity import Difference, Identity, differences, identity_of_card, recorded
-from llava_eval.predictions import Grades, load_grades
 from llava_eval.records import DataSet, Json, Prediction, Score
 from llava_eval.rows import read_jsonl
-from llava_eval.samples import digest_of_samples, read_samples
+from llava_eval.samples import count_clusters, digest_of_samples, read_samples
 from llava_eval.scoring import DIALECT, score_samples, usable_scores
 from llava_eval.store import (
-    GRADES,
     PREDICTIONS,
     RESULT,
     SCORES,
@@ -37,14 +36,14 @@ class Side:
         run: Its `run.json`.
         result: Its `result.json`; empty where the run is not finished.
         predictions: By sample id.
-        grades: A judge's replies by sample id, where the folder holds `grades.jsonl`.
+        grading: A judge's replies, where the folder holds `grades.jsonl`.
     """
 
     folder: Path
     run: Json
     result: Json
     predictions: dict[str, Prediction]
-    grades: Grades
+    grading: Grading
 
     @property
     def data(self) -> str:
@@ -85,10 +84,9 @@ def read_side(folder: Path) -> Side:
         PredictionsError: A line of the predictions or grades has another form.
     """
     result = read_result(folder) if (folder / RESULT).exists() else {}
-    grades = load_grades(folder / GRADES) if (folder / GRADES).exists() else {}
     answers = folder / PREDICTIONS
     predictions = read_predictions(answers) if answers.exists() else {}
-    return Side(folder, read_run(folder), result, predictions, grades)
+    return Side(folder, read_run(folder), result, predictions, read_grading(folder))
 
 
 def rows_of(task: Task, side: Side, source: str | None, force: bool) -> DataSet:
@@ -113,7 +111,14 @@ def rows_of(task: Task, side: Side, source: str | None, force: bool) -> DataSet:
     asked = _asked(side)
     samples = tuple(sample for sample in data.samples if sample.id in asked)
     if digest_of_samples(samples) == side.data:
-        return dataclasses.replace(data, samples=samples, digest=side.data, drawn=True)
+        return dataclasses.replace(
+            data,
+            samples=samples,
+            digest=side.data,
+            drawn=True,
+            full_n=len(data.samples),
+            full_clusters=count_clusters(data.samples),
+        )
     if force:
         return data
     raise RunError(
@@ -142,7 +147,7 @@ def score_side(task: Task, side: Side, data: DataSet) -> list[Score]:
     """
     known = {sample.id for sample in data.samples}
     answers = {name: answer for name, answer in side.predictions.items() if name in known}
-    replies = {name: texts for name, texts in side.grades.items() if name in known}
+    replies = {name: texts for name, texts in side.grading.replies.items() if name in known}
     return score_samples(task, data, answers, replies)
 
 
@@ -152,14 +157,15 @@ def identity_of_side(task: Task, side: Side) -> Identity:
     The prompt is the one that the run was sealed with; the scorer is today's, for both sides.
     """
     sealed, environment = side.run["identity"], side.run["environment"]
+    graded = side.grading
     card = identity_of_card(task)
     asked = {name: sealed.get(name, getattr(card, name)) for name in ("prompt", "max_new_tokens")}
     return dataclasses.replace(
         card,
         **asked,
         protocol=digest_of(task.protocol_fields | asked),
-        dialect=str(side.result.get("dialect", DIALECT)),
-        judge=str(side.result.get("judge", "")),
+        dialect=graded.dialect if graded.judge else str(side.result.get("dialect", DIALECT)),
+        judge=graded.judge or str(side.result.get("judge", "")),
         data=side.data,
         version=str(environment.get("version", "")),
         n=int(side.result.get("n", len(side.predictions))),
@@ -215,7 +221,7 @@ def same_answers(baseline: Side, candidate: Side) -> bool:
         {name: (answer.text, answer.failed) for name, answer in side.predictions.items()}
         for side in (baseline, candidate)
     ]
-    return sides[0] == sides[1] and baseline.grades == candidate.grades
+    return sides[0] == sides[1] and baseline.grading == candidate.grading
 
 
 def recorded_changes(sides: Sequence[Side]) -> dict[str, tuple[str, str]]:

@@ -6,7 +6,7 @@ A run folder holds
     predictions.jsonl   one line per answer, appended and synced as answers arrive
     scores.jsonl        one line per row of the data
     result.json         the numbers
-    grades.jsonl        a judge's replies, where somebody put them
+    grades.jsonl        a judge's replies, and judge.json: whose they are; see `grades`
 
 `run_folder` writes it.
 """

@@ -112,7 +112,9 @@ def _values(
 
 
 def _expect(kind: Any, value: Any, where: str) -> Any:
-    """Return `value` if it is of exactly this type: True is no number here."""
+    """Return `value` if it is of exactly this type: True is no number here, but 1 is 1.0."""
+    if kind is float and type(value) is int:
+        return float(value)
     if type(value) is not kind:
         wanted = kind.__name__ if isinstance(kind, type) else str(kind)
         got = "nothing" if isinstance(value, types.NoneType) else type(value).__name__

@@ -18,11 +18,12 @@ from typing import Any
 from llava_eval.adapters import ADAPTERS
 from llava_eval.digests import digest_of
 from llava_eval.errors import CardError, UsageError, nearest
+from llava_eval.judges.layouts import LAYOUTS
 from llava_eval.official import OFFICIAL
 from llava_eval.paths import leads_out
 from llava_eval.prompts import PROMPT_FIELDS, QUESTION_RULES
 from llava_eval.resources import resource
-from llava_eval.scorers import SCORERS
+from llava_eval.scorers import SCORERS, JudgedScorer
 from llava_eval.strict import load_record
 
 NAME = re.compile(r"\w(?:[\w.-]*\w)?")
@@ -100,6 +101,34 @@ class Prompt:
 
 
 @dataclass(frozen=True)
+class Judging:
+    """How a judge is asked about an answer.
+
+    Attributes:
+        layout: Key of `judges.layouts.LAYOUTS`: what stands where in a message.
+        wording: What the judge is told to do, in our own words; the original's text belongs to
+            its authors and is read from the user's copy.
+        temperature: Of the first try.
+        max_tokens: Limit of a reply.
+        system: System message; none if empty.
+        again: Put behind a message whose reply could not be read.
+        temperature_step: What each unreadable reply but the first adds to the temperature.
+        original: SHA-256 of the original's text; a copy of it gives the dialect "llava".
+        original_file: What the user's copy is called.
+    """
+
+    layout: str
+    wording: str
+    temperature: float
+    max_tokens: int
+    system: str = ""
+    again: str = ""
+    temperature_step: float = 0.0
+    original: str = ""
+    original_file: str = ""
+
+
+@dataclass(frozen=True)
 class Citation:
     """Where the benchmark comes from."""
 
@@ -129,6 +158,7 @@ class Task:
         mini: File of the demo's own split, beside the card.
         hub: The Hub's data set.
         official: The folder of LLaVA's own scripts.
+        judge: How a judge grades the answers, or reads those that the rule cannot.
         others: What other tools do differently, one sentence each.
         home: The folder of the card.
     """
@@ -150,6 +180,7 @@ class Task:
     hub: Hub | None = None
     official: Official | None = None
     adapter: str = "as_is"
+    judge: Judging | None = None
     others: list[str] = field(default_factory=list)
     home: Path = field(init=False, default=Path())
 
@@ -238,6 +269,7 @@ def _check_names(task: Task, path: Path) -> None:
         ("unit", task.unit, ("percent", "points")),
         ("adapter", task.adapter, ADAPTERS),
         *(("official.reader", reader, OFFICIAL) for reader in readers),
+        *([("judge.layout", task.judge.layout, LAYOUTS)] if task.judge else []),
     ]
     for key, value, known in names:
         if value not in known:
@@ -253,6 +285,7 @@ def _check_names(task: Task, path: Path) -> None:
             raise CardError(
                 f"{path}: columns.groups: {task.scorer} needs {group!r}; name the column it is in"
             )
+    _check_judge(task, path)
     for used in sorted(_fields_in(task.prompt.lines, path) - PROMPT_FIELDS):
         hint = nearest(used, PROMPT_FIELDS)
         raise CardError(f"{path}: prompt.lines: {{{used}}} is not a field; {hint}")
@@ -285,6 +318,19 @@ def _check_paths(task: Task, path: Path) -> None:
         for value in values:
             if leads_out(value):
                 raise CardError(f"{path}: {key}: {value!r} leads out of the folder; put it below")
+
+
+def _check_judge(task: Task, path: Path) -> None:
+    """Check that the judge is asked for what the scorer can read."""
+    if task.judge is None:
+        return
+    scorer, layout = SCORERS[task.scorer], task.judge.layout
+    reads = task.scorer if isinstance(scorer, JudgedScorer) else "match" if scorer.match else ""
+    if layout != reads:
+        hint = f"must be {reads!r}" if reads else "leave judge out"
+        raise CardError(
+            f"{path}: judge.layout: {task.scorer} cannot read what {layout!r} asks for; {hint}"
+        )
 
 
 def _fields_in(lines: list[str], path: Path) -> set[str]:

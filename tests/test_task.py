@@ -42,6 +42,16 @@ def test_an_unknown_task_names_the_nearest():
         ("max_new_tokens: 128", "max_new_tokens: -5", "-5, must be at least 1"),
         ('- "{question}"', '- "{question"', "expected '}' before end of string"),
         ('- "{question}"', '- "{question!r}"', "a field is a bare {name}"),
+        (
+            "unit: percent",
+            "unit: percent\njudge: {layout: mmvte, wording: x, temperature: 0.0, max_tokens: 3}",
+            "judge.layout: 'mmvte' is not known; did you mean 'mmvet'",
+        ),
+        (
+            "unit: percent",
+            "unit: percent\njudge: {layout: mmvet, wording: x, temperature: 0, max_tokens: 3}",
+            "judge.layout: pope cannot read what 'mmvet' asks for; leave judge out",
+        ),
         ("{category: category}", "{}", "pope needs 'category'; name the column it is in"),
     ],
 )

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Protocol
 
+from llava_eval.endpoint import KEY_VARIABLE
 from llava_eval.errors import UsageError, nearest
 from llava_eval.records import Json, Prediction, Request
 
@@ -34,6 +36,30 @@ class Engine(Protocol):
         """Return what the last `generate` took: `stages`, `peak_memory_bytes`; {} if nothing."""
 
 
+_SERVER_DECIDES = "the server decides that; leave it out"
+# Settings that mean nothing to the server engine, and that mean nothing to the others.
+OF_THE_PROCESS = {
+    "revision": ("--revision", _SERVER_DECIDES),
+    "device": ("--device", _SERVER_DECIDES),
+    "device_map": ("--device-map", _SERVER_DECIDES),
+    "dtype": ("--dtype", _SERVER_DECIDES),
+    "attention": ("--attn", _SERVER_DECIDES),
+    "memory": ("--memory", _SERVER_DECIDES),
+    "share": ("--exact", _SERVER_DECIDES),
+    "batch_size": ("--batch-size", "a server has --concurrency instead"),
+    "allow_pickle": ("--allow-pickle", _SERVER_DECIDES),
+    "trust_remote_code": ("--trust-remote-code", _SERVER_DECIDES),
+}
+_OF_SERVERS = "is for a server; add --engine server"
+OF_A_SERVER = {
+    "base_url": ("--base-url", _OF_SERVERS),
+    "api_key_env": ("--api-key-env", _OF_SERVERS),
+    "concurrency": ("--concurrency", _OF_SERVERS),
+    "timeout": ("--timeout", _OF_SERVERS),
+    "prices": ("--prices", _OF_SERVERS),
+}
+
+
 @dataclass(frozen=True)
 class EngineSettings:
     """What a user can say about an engine.
@@ -54,6 +80,11 @@ class EngineSettings:
         memory: GiB that the key-value cache may take; None: half of what is free.
         allow_pickle: Accept weights that are not safetensors.
         trust_remote_code: Accept a checkpoint that brings Python code.
+        base_url: Of the API, with engine "server": "http://localhost:8000/v1".
+        api_key_env: Environment variable that holds the server's key.
+        concurrency: Most requests on their way to the server at once.
+        timeout: Seconds that the server may take for one try.
+        prices: Table of what the server's tokens cost, see `prices.load_prices`.
     """
 
     model: str
@@ -69,6 +100,11 @@ class EngineSettings:
     memory: float | None = None
     allow_pickle: bool = False
     trust_remote_code: bool = False
+    base_url: str | None = None
+    api_key_env: str = KEY_VARIABLE
+    concurrency: int = 32
+    timeout: float = 120.0
+    prices: Path | None = None
 
     def __post_init__(self) -> None:
         if self.engine not in ENGINES:
@@ -84,6 +120,19 @@ class EngineSettings:
             raise UsageError("--device-map: chooses devices itself; leave --device out")
         if self.memory is not None and not (math.isfinite(self.memory) and self.memory > 0):
             raise UsageError(f"--memory {self.memory}: must be more than 0 GiB")
+        self._check_server()
+
+    def _check_server(self) -> None:
+        """Refuse what only a server or only another engine knows, rather than ignore it."""
+        defaults = {item.name: item.default for item in fields(self)}
+        given = [name for name, default in defaults.items() if getattr(self, name) != default]
+        if self.engine == "server" and not self.base_url:
+            raise UsageError("--engine server: where is it? give --base-url http://host:port/v1")
+        foreign = OF_THE_PROCESS if self.engine == "server" else OF_A_SERVER
+        for name in given:
+            if name in foreign:
+                flag, advice = foreign[name]
+                raise UsageError(f"{flag}: {advice}")
 
 
 def _hf(settings: EngineSettings) -> Engine:
@@ -92,13 +141,23 @@ def _hf(settings: EngineSettings) -> Engine:
     return HfEngine.load(settings)
 
 
+def _server(settings: EngineSettings) -> Engine:
+    from llava_eval.engines.server import ServerEngine
+
+    return ServerEngine.load(settings)
+
+
 def _replay(settings: EngineSettings) -> Engine:
     from llava_eval.engines.replay import ReplayEngine
 
     return ReplayEngine.load(settings)
 
 
-ENGINES: dict[str, Callable[[EngineSettings], Engine]] = {"hf": _hf, "replay": _replay}
+ENGINES: dict[str, Callable[[EngineSettings], Engine]] = {
+    "hf": _hf,
+    "server": _server,
+    "replay": _replay,
+}
 
 
 def load_engine(settings: EngineSettings) -> Engine:

@@ -59,11 +59,11 @@ def load(settings: EngineSettings) -> Loaded:
             "author, say --trust-remote-code"
         )
     transformers.utils.logging.disable_progress_bar()
-    with _readable(checkpoint):
+    with readable(checkpoint):
         config = AutoConfig.from_pretrained(checkpoint.folder, trust_remote_code=False)
         processor = _load_processor(checkpoint, settings)
     _check_agreement(checkpoint, config, processor)
-    with _readable(checkpoint):
+    with readable(checkpoint):
         model = _load_model(checkpoint, config, settings)
     eos = _eos_ids(checkpoint, model)
     pad = _first(model.generation_config.pad_token_id, processor.tokenizer.pad_token_id, 0)
@@ -75,7 +75,7 @@ def load(settings: EngineSettings) -> Loaded:
 
 
 @contextmanager
-def _readable(checkpoint: Checkpoint) -> Iterator[None]:
+def readable(checkpoint: Checkpoint) -> Iterator[None]:
     """Say in one line why a checkpoint cannot be loaded; transformers' own pages are left out."""
     verbosity = transformers.utils.logging.get_verbosity()
     transformers.utils.logging.set_verbosity_error()
@@ -197,7 +197,7 @@ def _shortest_edge(size: Any) -> int | None:
 
 
 def _load_model(checkpoint: Checkpoint, config: Any, settings: EngineSettings) -> Any:
-    device = _device(settings.device)
+    device = pick_device(settings.device)
     model, report = LlavaForConditionalGeneration.from_pretrained(
         checkpoint.folder,
         config=config,
@@ -220,7 +220,12 @@ def _load_model(checkpoint: Checkpoint, config: Any, settings: EngineSettings) -
     return (model if settings.device_map else model.to(device)).eval()
 
 
-def _device(name: str) -> torch.device:
+def pick_device(name: str) -> torch.device:
+    """Return the device of a name; auto: the first GPU there is.
+
+    Raises:
+        UsageError: It is not known or not here.
+    """
     if name == "auto":
         for kind in ("cuda", "mps"):
             if getattr(torch, kind).is_available():

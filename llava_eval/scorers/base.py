@@ -51,6 +51,8 @@ class Scorer:
         extremes: A sample with references to its worst and its best reading.
         unbounded: Metrics that do not rise with each sample's value, so that these readings do
             not bound them.
+        match: Sample and a judge's replies to a `Reading`, for an answer out of which `score`
+            reads nothing; None if the judge's cannot be read either.
     """
 
     version: int
@@ -64,6 +66,7 @@ class Scorer:
     grows: tuple[str, ...] = ()
     extremes: Callable[[Sample], tuple[Reading, Reading]] = wrong_and_right
     unbounded: tuple[str, ...] = ()
+    match: Callable[[Sample, tuple[str, ...]], Reading | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -74,11 +77,13 @@ class JudgedScorer:
         version, metrics, summarize, check, references, groups, grows: As in `Scorer`.
         grade: Sample and the judge's replies about its answer to a `Reading`; None while the
             replies are not enough to read anything.
+        readable: Whether a reply can be read at all, so that those that cannot are counted.
     """
 
     version: int
     metrics: tuple[str, ...]
     grade: Callable[[Sample, tuple[str, ...]], Reading | None]
+    readable: Callable[[str], bool]
     summarize: Callable[[Sequence[Score]], Summary]
     check: Callable[[Sample], None]
     references: str
@@ -98,7 +103,7 @@ def score_sample(
         scorer: The rule.
         sample: With its references.
         prediction: None if there is none for this sample.
-        replies: Of the judge, for a judged benchmark.
+        replies: Of the judge, for a judged benchmark, or about what the rule cannot read.
 
     Returns:
         A score with status "scored", "unparsed", "failed", "missing" or "ungraded".
@@ -111,6 +116,8 @@ def score_sample(
         reading = scorer.grade(sample, replies)
     else:
         reading = scorer.score(sample, prediction.text)
+        if scorer.match and replies and reading is not None and reading.parsed is None:
+            reading = scorer.match(sample, replies) or reading
     if reading is None:
         return Score(sample.id, None, None, "ungraded", sample)
     status = "unparsed" if reading.parsed is None else "scored"

@@ -29,6 +29,23 @@ def score_mmbench(sample: Sample, text: str) -> Reading | None:
     return Reading(float(letter == sample.references[0]), letter)
 
 
+def match_mmbench(sample: Sample, replies: tuple[str, ...]) -> Reading | None:
+    """Return 1.0 if a judge reads the right letter out of an answer that the rules leave open.
+
+    Args:
+        sample: With its options.
+        replies: Of the judge; the first decides, read by the same rules as an answer.
+
+    Returns:
+        None if they cannot be read: the answer stays unparsed, and is wrong.
+
+    Departs: VLMEvalKit and lmms-eval ask up to three times and then draw a letter at random,
+    which is right by chance.
+    """
+    letter = vlmevalkit_letter(replies[0], sample.choices)
+    return None if letter is None else Reading(float(letter == sample.references[0]), letter)
+
+
 def summarize_mmbench(scores: Sequence[Score]) -> Summary:
     """Compute the share of questions that are right in all their rotations.
 
@@ -99,4 +116,5 @@ MMBENCH = Scorer(
     check_mmbench,
     references="the letter of the right option, A to D; cluster: the id of the first rotation",
     whole_clusters=True,
+    match=match_mmbench,
 )

@@ -45,7 +45,7 @@ def grade_llava_bench(sample: Sample, replies: tuple[str, ...]) -> Reading | Non
     details: list[float] = []
     readable = []
     for pair in map(llava_bench_ratings, replies):
-        found = pair is not None and all(map(math.isfinite, pair))
+        found = _finite(pair)
         details += [float(found), *(pair or UNREAD)]
         readable += [pair] if pair and found else []
     if not readable:
@@ -53,6 +53,15 @@ def grade_llava_bench(sample: Sample, replies: tuple[str, ...]) -> Reading | Non
     rating = sum(model / len(readable) for _, model in readable)
     words = "; ".join(f"{reference:g} {model:g}" for reference, model in readable)
     return Reading(min(1.0, max(0.0, rating / 10)), words, tuple(details))
+
+
+def _finite(pair: tuple[float, float] | None) -> bool:
+    return pair is not None and all(map(math.isfinite, pair))
+
+
+def readable_llava_bench(reply: str) -> bool:
+    """Whether the ratings of a reply have a part in the metrics."""
+    return _finite(llava_bench_ratings(reply))
 
 
 def summarize_llava_bench(scores: Sequence[Score]) -> Summary:
@@ -257,6 +266,7 @@ LLAVA_BENCH = JudgedScorer(
     1,
     METRICS,
     grade_llava_bench,
+    readable_llava_bench,
     summarize_llava_bench,
     check_llava_bench,
     references="a reference answer; what the judge knows of the image is the hint",

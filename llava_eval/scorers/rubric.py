@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from llava_eval.answers.ratings import mmvet_runs
+from llava_eval.answers.ratings import mmvet_correctness, mmvet_runs
 from llava_eval.errors import DataError, brief
 from llava_eval.intervals import deviation_interval
 from llava_eval.records import Estimate, Sample, Score, Summary
@@ -50,6 +50,11 @@ def grade_mmvet(sample: Sample, replies: tuple[str, ...]) -> Reading | None:
         return Reading(None, None, details)
     value = sum(readable) / len(readable)
     return Reading(value, "; ".join(f"{score:g}" for score in readable), details)
+
+
+def readable_mmvet(reply: str) -> bool:
+    """Whether a reply is a degree of correctness, so that it is not asked for again."""
+    return mmvet_correctness(reply) is not None
 
 
 def summarize_mmvet(scores: Sequence[Score]) -> Summary:
@@ -173,6 +178,7 @@ MMVET = JudgedScorer(
     1,
     METRICS,
     grade_mmvet,
+    readable_mmvet,
     summarize_mmvet,
     check_mmvet,
     references="a reference answer",

@@ -1,0 +1,228 @@
+"""A judge grades run folders: what is missing is asked, and every reply stored as it comes.
+
+prepare -> plan -> grade -> score_graded -> result.json
+"""
+
+from __future__ import annotations
+
+import platform
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Protocol
+
+from llava_eval.digests import digest_of
+from llava_eval.errors import RunError
+from llava_eval.files import write_json
+from llava_eval.grades import GradesFile, check_answers, read_grading, score_graded
+from llava_eval.judges.budget import Budget, with_tokens
+from llava_eval.judges.judge import Judge, JudgeSettings
+from llava_eval.judges.layouts import LAYOUTS, Layout
+from llava_eval.judges.plan import Plan, plan_of, summed
+from llava_eval.judges.wording import Wording, choose_wording
+from llava_eval.records import DataSet, Json, Prediction, Result, Sample
+from llava_eval.replies import Chat, Failure, Reply
+from llava_eval.store import (
+    PREDICTIONS,
+    RESULT,
+    SCORES,
+    read_predictions,
+    result_to_json,
+    write_scores,
+)
+from llava_eval.task import Judging, Task
+from llava_eval.version import __version__
+
+# A judge that fails so many calls, with no reply between them, is broken, not unlucky.
+MAX_FAILED_CALLS = 10
+
+Queue = deque[tuple[str, Chat]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run to be graded.
+
+    Attributes:
+        task: Its card, which has a judge.
+        judging: Of the card.
+        data: The rows that were asked.
+        predictions: What was answered.
+        folder: Of the run.
+        wording: In whose words the judge is asked.
+        runs: How often.
+    """
+
+    task: Task
+    judging: Judging
+    data: DataSet
+    predictions: Mapping[str, Prediction]
+    folder: Path
+    wording: Wording
+    runs: int
+
+    @property
+    def layout(self) -> Layout:
+        """What stands where in a message."""
+        return LAYOUTS[self.judging.layout]
+
+    @property
+    def answered(self) -> dict[str, Sample]:
+        """The samples that have an answer, by id; what failed is not judged."""
+        found = {sample.id: sample for sample in self.data.samples}
+        kept = {n: s for n, s in found.items() if n in self.predictions}
+        return {name: s for name, s in kept.items() if not self.predictions[name].failed}
+
+    def chats(self, sample: Sample, replies: Sequence[str]) -> list[Chat]:
+        """Return what can be asked now about a sample's answer."""
+        answer = self.predictions[sample.id].text
+        texts = self.wording.texts
+        return self.layout.asks(self.judging, texts, sample, answer, replies, self.runs)
+
+    def identity(self) -> Json:
+        """Return how the judge is asked: all that can change a reply, the judge excepted."""
+        settings = vars(self.judging) | {"wording": "", "original": "", "original_file": ""}
+        asked = digest_of([settings, dict(self.wording.texts)])
+        return {"dialect": self.wording.dialect, "asked": asked}
+
+
+class GradeWatcher(Protocol):
+    """Somebody who looks on."""
+
+    def judge(self, lines: Sequence[str], calls: int) -> None:
+        """Take note of what judging will take, before the first call."""
+
+    def judged(self) -> None:
+        """Take note of a reply that is on disk now."""
+
+    def graded(self, result: Result, folder: Path) -> None:
+        """Take note of a result that has its grades."""
+
+
+def wants(task: Task, settings: JudgeSettings) -> bool:
+    """Whether a judge of these settings has something to do with a task."""
+    return task.judge is not None and (settings.match or not LAYOUTS[task.judge.layout].matches)
+
+
+def prepare(task: Task, data: DataSet, folder: Path, settings: JudgeSettings) -> Job:
+    """Look at a run of a task that has a judge.
+
+    Raises:
+        RunError: The card has none.
+        DataError: The user's words cannot be read.
+        PredictionsError: The answers cannot be read.
+    """
+    judging = task.judge
+    if judging is None:
+        raise RunError(f"{folder}: the card of {task.name} has no judge")
+    answers = folder / PREDICTIONS
+    predictions = read_predictions(answers) if answers.exists() else {}
+    wording = choose_wording(task, judging, settings.rules)
+    return Job(task, judging, data, predictions, folder, wording, settings.runs)
+
+
+def plan(job: Job) -> Plan:
+    """Say what is still to be asked about a run."""
+    replies = read_grading(job.folder).replies
+    return summed([Plan(), *(_plan(job, s, replies) for s in job.answered.values())])
+
+
+def _plan(job: Job, sample: Sample, replies: Mapping[str, Sequence[str]]) -> Plan:
+    held = replies.get(sample.id, ())
+    chats = job.chats(sample, held)
+    return plan_of(chats[0] if chats else None, *job.layout.left(held, job.runs))
+
+
+def grade(job: Job, judge: Judge, budget: Budget, watcher: GradeWatcher) -> int:
+    """Ask what is not answered yet, and store every reply when it comes.
+
+    The caller holds the folder's lock.
+
+    Returns:
+        How many calls failed for good; the next `grade` makes them again.
+
+    Raises:
+        RunError: Another judge graded this run, or call after call failed.
+        PredictionsError: Replies are about other answers than the run holds.
+        ServerError: Every call would fail.
+    """
+    file = GradesFile.open(job.folder, job.identity() | judge.identity(), _environment(job, judge))
+    check_answers(file.path, file.rows, job.predictions)
+    budget.count_before(file.rows)
+    samples = job.answered
+    queue: Queue = deque()
+    for sample in samples.values():
+        chats = job.chats(sample, file.replies.get(sample.id, ()))
+        queue.extend((sample.id, chat) for chat in chats)
+    on_way = Counter(name for name, _ in queue)
+    failed: Counter[str] = Counter()
+    in_a_row = 0
+    while queue and not budget.stopped:
+        for (name, chat), outcome in judge.ask(_affordable(queue, budget)):
+            _store(job, file, name, chat, outcome, budget)
+            watcher.judged()
+            on_way[name] -= 1
+            failed[name] += isinstance(outcome, Failure)
+            in_a_row = in_a_row + 1 if isinstance(outcome, Failure) else 0
+            if isinstance(outcome, Failure) and in_a_row == MAX_FAILED_CALLS:
+                raise _broken(job, in_a_row, outcome)
+            if not on_way[name] and not failed[name]:
+                more = job.chats(samples[name], file.replies[name])
+                queue.extend((name, chat) for chat in more)
+                on_way[name] += len(more)
+    return failed.total()
+
+
+def _affordable(queue: Queue, budget: Budget) -> Iterator[tuple[tuple[str, Chat], Chat]]:
+    """Take calls off the queue, as they are wanted, while there is money for them."""
+    while queue and budget.take(queue[0][1]):
+        call = queue.popleft()
+        yield call, call[1]
+
+
+def _store(
+    job: Job,
+    file: GradesFile,
+    name: str,
+    chat: Chat,
+    outcome: Reply | Failure,
+    budget: Budget,
+) -> None:
+    estimated = False
+    if isinstance(outcome, Reply):
+        outcome, estimated = with_tokens(chat, outcome)
+        budget.estimated |= estimated
+    budget.settle(chat, outcome)
+    file.append(name, chat, outcome, job.predictions[name].text, estimated)
+
+
+def _broken(job: Job, calls: int, last: Failure) -> RunError:
+    return RunError(
+        f"{job.folder}: stopped after {calls} failed calls of the judge in a row, the last with "
+        f"{last.reason!r}; put it right and run the same command"
+    )
+
+
+def _environment(job: Job, judge: Judge) -> Json:
+    return {
+        **judge.environment(),
+        "words": job.wording.source,
+        "llava_eval": __version__,
+        "system": platform.platform(),
+        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+
+
+def finish(job: Job) -> Result:
+    """Score a run with what the judge said of it, and write scores and result.
+
+    Raises:
+        PredictionsError: No row has an answer.
+    """
+    grading = read_grading(job.folder)
+    scores, result = score_graded(job.task, job.data, job.predictions, grading)
+    write_scores(job.folder / SCORES, scores)
+    write_json(job.folder / RESULT, result_to_json(result))
+    return result

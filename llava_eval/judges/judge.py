@@ -1,0 +1,111 @@
+"""The judge itself: behind a server, or a local text model.
+
+`JUDGES` is the whole registry; each entry imports its module when it is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from llava_eval.errors import UsageError, nearest
+from llava_eval.records import Json
+from llava_eval.replies import Chat, Failure, Reply
+
+Key = TypeVar("Key")
+
+
+@dataclass(frozen=True)
+class JudgeSettings:
+    """What a user can say about a judge.
+
+    Attributes:
+        model: The name by which its server knows it; a folder or "owner/name" on the Hub for a
+            local one.
+        engine: Key of `JUDGES`.
+        base_url: Of the server, such as "https://api.openai.com/v1".
+        api_key_env: Environment variable that holds the server's key.
+        concurrency: Most calls on their way at once.
+        timeout: Seconds that one try of a call may take.
+        runs: How often each answer is judged.
+        rules: The user's copies of the original words.
+        prices: A table of prices.
+        budget: Sum at which to stop, in the currency of the prices.
+        match: Whether to ask about answers that an exact rule leaves open, too.
+    """
+
+    model: str
+    engine: str = "server"
+    base_url: str = ""
+    api_key_env: str = "OPENAI_API_KEY"
+    concurrency: int = 32
+    timeout: float = 120.0
+    runs: int = 1
+    rules: tuple[Path, ...] = ()
+    prices: Path | None = None
+    budget: float | None = None
+    match: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.model:
+            raise UsageError("--judge-model: is empty; name the judge")
+        if self.engine not in JUDGES:
+            raise UsageError(f"--judge-engine {self.engine}: {nearest(self.engine, JUDGES)}")
+        if self.engine == "server" and not self.base_url:
+            raise UsageError(
+                "--judge-base-url: missing; give the server of the judge, such as "
+                "https://api.openai.com/v1, or --judge-engine hf"
+            )
+        if self.runs < 1:
+            raise UsageError(f"--judge-runs {self.runs}: must be at least 1")
+        if self.engine == "hf" and self.runs > 1:
+            raise UsageError("--judge-runs: a local judge is greedy, all its runs are the same")
+        if self.budget is not None and (self.prices is None or not self.budget > 0):
+            raise UsageError(
+                f"--budget {self.budget:g}: "
+                + (
+                    "must be more than 0"
+                    if self.prices
+                    else "needs --prices, a file of what the judge's tokens cost"
+                )
+            )
+
+
+class Judge(Protocol):
+    """Anything that answers chats."""
+
+    def ask(self, chats: Iterable[tuple[Key, Chat]]) -> Iterator[tuple[Key, Reply | Failure]]:
+        """Answer chats as they are wanted, in any order, each exactly once."""
+
+    def identity(self) -> Json:
+        """Return all that can change a reply: "judge", its name, and what else is known."""
+
+    def environment(self) -> Json:
+        """Return what is worth recording besides."""
+
+
+def _server(settings: JudgeSettings) -> Judge:
+    from llava_eval.judges.hosted import HostedJudge
+
+    return HostedJudge.load(settings)
+
+
+def _hf(settings: JudgeSettings) -> Judge:
+    from llava_eval.engines.text import TextJudge
+
+    return TextJudge.load(settings.model)
+
+
+JUDGES: dict[str, Callable[[JudgeSettings], Judge]] = {"server": _server, "hf": _hf}
+
+
+def load_judge(settings: JudgeSettings) -> Judge:
+    """Load the judge that the settings name.
+
+    Raises:
+        UsageError: A setting is not known.
+        ModelError: A local model cannot be loaded.
+    """
+    return JUDGES[settings.engine](settings)

@@ -1,0 +1,182 @@
+"""What is asked of a server and what comes back: chat completions as plain records.
+
+The OpenAI-compatible servers agree on these few fields, so they are read here, strictly, and
+what is missing is a fault of the reply, never an empty answer.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from llava_eval.records import Json
+
+# Reasons to end with text that is no answer of the model.
+WITHHELD = ("content_filter",)
+MOST_WORDS = 200  # characters of a server's own words that an error repeats
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """One request to a chat model.
+
+    Attributes:
+        messages: As the API has them: role, and content as text or as parts.
+        max_tokens: Limit of the answer.
+        temperature: 0 is greedy.
+    """
+
+    messages: Sequence[Json]
+    max_tokens: int
+    temperature: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer of a chat model.
+
+    Attributes:
+        text: Verbatim, white space included.
+        finish: "stop", "length", or "" where the server does not say.
+        model: What the server calls the model that answered.
+        system_fingerprint: Its version of model and set-up; "" if it has none.
+        prompt_tokens: As the server counts them; 0 if it does not.
+        new_tokens: The same, of the answer.
+        retries: Tries before this one.
+    """
+
+    text: str
+    finish: str
+    model: str
+    system_fingerprint: str = ""
+    prompt_tokens: int = 0
+    new_tokens: int = 0
+    retries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A request that has no answer for good.
+
+    Attributes:
+        reason: One line.
+        retries: Tries before the last one.
+    """
+
+    reason: str
+    retries: int = 0
+
+
+class BadReplyError(Exception):
+    """A reply that holds no answer; `again` says whether another try may help.
+
+    Its text may repeat the server's words, of any length.
+    """
+
+    def __init__(self, reason: str, again: bool = True) -> None:
+        super().__init__(reason)
+        self.again = again
+
+
+def read_reply(body: bytes, retries: int = 0) -> Reply:
+    """Read the body of a chat completion.
+
+    Args:
+        body: JSON, as it came.
+        retries: Tries before this one.
+
+    Raises:
+        BadReplyError: It is no JSON, is cut short, or has no text.
+
+    >>> read_reply(b'{"choices": [{"message": {"content": "yes"}, "finish_reason": "stop"}]}').text
+    'yes'
+    """
+    try:
+        content = json.loads(body)
+    except ValueError as error:
+        raise BadReplyError(f"a reply that is no JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise BadReplyError("a reply that is no JSON object")
+    if content.get("error"):  # some gateways send their errors with status 200
+        raise BadReplyError(f"an error in the reply: {words_of(content)}")
+    text, finish = _answer(content)
+    usage = content.get("usage")
+    usage = usage if isinstance(usage, dict) else {}
+    return Reply(
+        text,
+        finish,
+        str(content.get("model") or ""),
+        str(content.get("system_fingerprint") or ""),
+        _count(usage, "prompt_tokens"),
+        _count(usage, "completion_tokens"),
+        retries,
+    )
+
+
+def _answer(content: Mapping[str, Any]) -> tuple[str, str]:
+    choices = content.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices else None
+    if not isinstance(first, dict):
+        raise BadReplyError("a reply without choices")
+    message, finish = first.get("message"), first.get("finish_reason") or ""
+    text = message.get("content") if isinstance(message, dict) else None
+    if finish in WITHHELD:
+        raise BadReplyError(f"no answer: the server ended with {finish!r}", again=False)
+    if not isinstance(text, str):
+        refusal = message.get("refusal") if isinstance(message, dict) else None
+        if isinstance(refusal, str) and refusal:
+            raise BadReplyError(f"the server refused: {refusal}", again=False)
+        raise BadReplyError("a reply without text")
+    return text, finish if finish in ("", "length") else "stop"
+
+
+def _count(usage: Mapping[str, Any], name: str) -> int:
+    value = usage.get(name)
+    return value if isinstance(value, int) else 0
+
+
+def words_of(body: object) -> str:
+    """Return what a server says of an error; "" if nothing.
+
+    >>> words_of({"error": {"message": "No such model"}})
+    'No such model'
+    """
+    for name in ("error", "message", "detail"):
+        if isinstance(body, Mapping) and body.get(name):
+            body = body[name]
+    return body if isinstance(body, str) else "" if body is None else json.dumps(body)
+
+
+def tell(text: str, secret: str) -> str:
+    r"""Return the beginning of a text as one line, without a secret in it.
+
+    >>> tell("Bearer abc\n is no key", "abc")
+    'Bearer *** is no key'
+    """
+    whole = text.replace(secret, "***") if secret else text  # first: a cut leaves half a secret
+    line = " ".join(whole[: 2 * MOST_WORDS].split())
+    return line if len(line) <= MOST_WORDS else line[: MOST_WORDS - 3] + "..."
+
+
+def wait_asked_for(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that a server asks to be left alone; None if it does not.
+
+    Source: RFC 9110, section 10.2.3 (seconds or a date); `retry-after-ms` is OpenAI's own.
+
+    >>> wait_asked_for({"retry-after": "2"})
+    2.0
+    """
+    for name, unit in (("retry-after-ms", 1000), ("retry-after", 1)):
+        try:
+            return max(0.0, float(headers[name]) / unit)
+        except (KeyError, ValueError):
+            continue
+    try:
+        date = email.utils.parsedate_to_datetime(headers["retry-after"])
+        return max(0.0, date.timestamp() - time.time())
+    except (KeyError, ValueError):
+        return None

@@ -1,0 +1,399 @@
+"""The client against a server that fails in every way that servers do."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import time
+from collections import Counter
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
+
+import pytest
+
+from llava_eval.bench import client as bench
+from llava_eval.client import Client
+from llava_eval.endpoint import Endpoint
+from llava_eval.errors import ServerError, UsageError
+from llava_eval.replies import BadReplyError, Chat, Failure, Reply, read_reply, wait_asked_for
+from tests.fault_server import ANSWER, FaultServer
+
+RETRIES = 3
+
+
+def endpoint(server, **changes):
+    settings = {"concurrency": 8, "timeout": 20.0, "retries": RETRIES, "first_wait": 0.01}
+    return Endpoint(server.url, "some-model", **settings | changes)
+
+
+def chat(text):
+    return Chat([{"role": "user", "content": text}], max_tokens=5)
+
+
+def chats(count):
+    return [(number, chat(f"q{number}")) for number in range(count)]
+
+
+def first_tries(fault, count=1):
+    """A plan: the first tries of every chat meet this fault."""
+    return lambda text, attempt: fault if attempt < count else ""
+
+
+PASSING = (
+    "429",
+    "429 0",
+    "408",
+    "409",
+    "500",
+    "502",
+    "503",
+    "503 0",
+    "529",
+    "slow 5",
+    "drip",
+    "truncated",
+    "dropped",
+    "malformed",
+    "html",
+    "no-choices",
+    "null-choices",
+    "null",
+    "list",
+    "error-200",
+)
+
+
+@pytest.mark.parametrize("fault", PASSING)
+def test_a_fault_that_passes_is_tried_again_and_answered_once(fault):
+    with FaultServer(first_tries(fault)) as server:
+        timeout = 1.0 if fault in ("slow 5", "drip") else 20.0
+        ((key, reply),) = Client(endpoint(server, timeout=timeout)).ask([("a", chat("q"))])
+    assert (key, reply.text, reply.retries) == ("a", ANSWER.format("q"), 1)
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("500", "HTTP 500: fault 500"),
+        ("slow 5", "no answer within 0.5 s"),
+        ("drip", "no answer within 0.5 s"),
+        ("truncated", "no whole reply"),
+        ("dropped", "no whole reply"),
+        ("malformed", "no JSON"),
+        ("html", "no JSON"),
+        ("no-choices", "without choices"),
+        ("null", "without text"),
+        ("error-200", "overloaded"),
+    ],
+)
+def test_a_fault_that_stays_is_one_failure_with_its_reason(fault, words):
+    with FaultServer(first_tries(fault, 99)) as server:
+        client = Client(endpoint(server, timeout=0.5 if "0.5" in words else 20.0))
+        ((_, failure),) = client.ask([("a", chat("q"))])
+    assert isinstance(failure, Failure)
+    assert words in failure.reason
+    assert (server.tries["q"], failure.retries) == (1 + RETRIES, RETRIES)
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("400", "HTTP 400: fault 400"),
+        ("403", "HTTP 403: fault 403"),
+        ("422", "HTTP 422: fault 422"),
+        ("filtered", "content_filter"),
+    ],
+)
+def test_what_no_retry_mends_is_tried_once_and_fails_alone(fault, words):
+    with FaultServer(lambda text, attempt: fault if text == "q1" else "") as server:
+        got = dict(Client(endpoint(server)).ask(chats(3)))
+    assert words in got[1].reason
+    assert server.tries == {"q0": 1, "q1": 1, "q2": 1}
+    assert [got[key].text for key in (0, 2)] == [ANSWER.format("q0"), ANSWER.format("q2")]
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("401", "put a key that the server accepts into $OPENAI_API_KEY"),
+        ("404", "the address must end in /v1, and 'some-model' be a model there"),
+        ("402", "the account has nothing left"),
+        ("quota", "the account has nothing left"),
+    ],
+)
+def test_what_every_request_would_meet_stops_at_once_with_one_line(fault, words):
+    with FaultServer(first_tries(fault, 99)) as server:
+        with pytest.raises(ServerError, match=r"^http://127\.0\.0\.1") as caught:
+            list(Client(endpoint(server)).ask(chats(1000)))
+        assert sum(server.tries.values()) <= 2 * 8
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_answers_that_have_arrived_come_before_the_error_that_stops():
+    """The first reply is the error; two answers have come when it is met."""
+
+    def making():
+        yield from chats(3)
+        time.sleep(0.4)
+        yield from [(3, chat("q3"))]
+
+    keys = []
+    with FaultServer(lambda text, _: "401" if text == "q0" else "slow 0.1", delay=0.1) as server:
+        answers = Client(endpoint(server)).ask(making())
+        with pytest.raises(ServerError):
+            keys.extend(key for key, _ in answers)
+    assert sorted(keys) == [1, 2]
+
+
+def test_retry_after_is_honoured():
+    with FaultServer(first_tries("429 0.4")) as server:
+        started = time.monotonic()
+        ((_, reply),) = Client(endpoint(server)).ask([("a", chat("q"))])
+    assert time.monotonic() - started >= 0.4
+    assert isinstance(reply, Reply)
+
+
+def test_a_rate_limit_takes_nobodys_retries_while_somebody_is_answered():
+    """Turned away more often than RETRIES, and longer than patience, every third gets through."""
+    seen = Counter()
+
+    def every_third(text, attempt):
+        seen["all"] += 1
+        return "" if seen["all"] % 3 == 0 else "429 0.1"
+
+    with FaultServer(every_third) as server:
+        started = time.monotonic()
+        got = list(Client(endpoint(server, patience=2.0)).ask(chats(100)))
+    assert time.monotonic() - started > 2.0
+    assert all(isinstance(reply, Reply) for _, reply in got)
+    assert max(server.tries.values()) > 1 + RETRIES
+
+
+def test_a_server_that_turns_everybody_away_is_given_up_when_patience_ends():
+    with FaultServer(first_tries("429 0.05", 999)) as server:
+        started = time.monotonic()
+        got = list(Client(endpoint(server, patience=0.5)).ask(chats(20)))
+    assert 0.5 <= time.monotonic() - started < 5
+    assert {reply.reason for _, reply in got} == {"HTTP 429: fault 429"}
+
+
+def test_a_server_that_asks_for_more_than_patience_is_not_waited_for():
+    with FaultServer(first_tries("429 3600")) as server:
+        ((_, failure),) = Client(endpoint(server)).ask([("a", chat("q"))])
+    assert failure == Failure("HTTP 429: fault 429", retries=0)
+
+
+def test_pauses_grow_and_are_never_all_the_same():
+    client = Client(Endpoint("http://127.0.0.1:1/v1", "m", first_wait=1.0))
+    for tries, most in ((0, 1), (1, 2), (2, 4), (9, 64), (5000, 64)):
+        pauses = [client._pause(tries, None) for _ in range(50)]
+        assert most / 2 <= min(pauses) < max(pauses) <= most
+    for tries, most in ((0, 8), (1, 9), (5000, 23)):
+        pauses = [client._pause(tries, 7.0) for _ in range(50)]
+        assert 7 <= min(pauses) < max(pauses) <= most
+
+
+FAULTS = ("429", "429 0", "500", "503 0", "truncated", "dropped", "malformed", "no-choices", "null")
+
+
+def now_and_then(text, attempt):
+    """One try in six meets a fault, the same for the same text; the fourth passes."""
+    dice = hashlib.sha256(f"{text} {attempt}".encode()).digest()
+    return FAULTS[dice[1] % len(FAULTS)] if dice[0] < 43 and attempt < RETRIES else ""
+
+
+@pytest.mark.slow
+def test_ten_thousand_requests_at_concurrency_64_lose_no_answer_and_double_none():
+    with FaultServer(now_and_then) as server:
+        client = Client(endpoint(server, concurrency=64, timeout=30.0))
+        got = list(client.ask(chats(10_000)))
+    assert sorted(key for key, _ in got) == list(range(10_000))
+    assert all(reply.text == ANSWER.format(f"q{key}") for key, reply in got)
+    assert client.usage.retries == sum(server.tries.values()) - 10_000 > 1000
+    assert server.busiest <= 64
+
+
+def test_no_more_are_on_their_way_or_made_than_there_is_room_for():
+    made = []
+
+    def making():
+        for number, one in chats(60):
+            made.append(number)
+            yield number, one
+
+    with FaultServer(delay=0.02) as server:
+        most = 0
+        for answered, _ in enumerate(Client(endpoint(server, concurrency=6)).ask(making())):
+            most = max(most, len(made) - answered)
+    assert server.busiest == 6
+    assert most == 6
+
+
+def test_connections_are_used_again():
+    with FaultServer() as server:
+        list(Client(endpoint(server, concurrency=4)).ask(chats(100)))
+    assert server.connections <= 4
+
+
+def test_who_stops_listening_stops_the_sending():
+    with FaultServer(delay=0.02) as server:
+        for _ in Client(endpoint(server)).ask(chats(1000)):
+            break
+        time.sleep(0.2)
+        assert sum(server.tries.values()) <= 2 * 8
+
+
+def test_it_works_where_an_event_loop_runs_already():
+    async def notebook():
+        return list(Client(endpoint(server)).ask(chats(3)))
+
+    with FaultServer() as server:
+        assert len(asyncio.run(notebook())) == 3
+
+
+def test_what_is_sent_is_greedy_and_has_the_models_name():
+    with FaultServer() as server:
+        list(Client(endpoint(server)).ask(chats(1)))
+    (body,) = server.bodies
+    assert body == {
+        "model": "some-model",
+        "messages": [{"role": "user", "content": "q0"}],
+        "max_tokens": 5,
+        "temperature": 0.0,
+    }
+
+
+def test_usage_counts_tokens_retries_and_who_answered():
+    with FaultServer(first_tries("500")) as server:
+        client = Client(endpoint(server))
+        list(client.ask(chats(10)))
+    usage = client.usage
+    assert (usage.requests, usage.retries, usage.failed) == (10, 10, 0)
+    assert (usage.prompt_tokens, usage.new_tokens) == (70, 30)
+    assert usage.versions == {("served-1", "fp_1"): 10}
+
+
+def test_a_server_that_counts_no_tokens_still_answers():
+    with FaultServer(first_tries("no-usage", 9)) as server:
+        ((_, reply),) = Client(endpoint(server)).ask([("a", chat("q"))])
+    assert reply == Reply("no usage", "stop", "served-1")
+
+
+def test_a_text_that_is_no_unicode_fails_alone():
+    with FaultServer() as server:
+        got = dict(Client(endpoint(server)).ask([("a", chat("\ud800")), ("b", chat("q"))]))
+    assert got["a"].reason.startswith("cannot be sent")
+    assert got["b"].text == ANSWER.format("q")
+
+
+def test_a_first_request_to_nobody_is_one_line(unused_port):
+    where = Endpoint(f"http://127.0.0.1:{unused_port}/v1", "m", first_wait=0.01)
+    with pytest.raises(ServerError, match=r"is the server running, and does it have m\?"):
+        Client(where).probe()
+
+
+@pytest.fixture
+def unused_port():
+    with FaultServer() as server:
+        return int(server.url.split(":")[2].split("/")[0])
+
+
+BODY = b'{"model": "m", "choices": [{"message": {"content": %s}, "finish_reason": %s}]}'
+
+
+@pytest.mark.parametrize(
+    ("content", "reason", "text", "finish"),
+    [
+        (b'"yes"', b'"stop"', "yes", "stop"),
+        (b'" yes\\n"', b'"length"', " yes\n", "length"),
+        (b'""', b'"stop"', "", "stop"),
+        (b'"yes"', b"null", "yes", ""),
+        (b'"yes"', b'"eos_token"', "yes", "stop"),
+    ],
+)
+def test_a_reply_is_read_verbatim(content, reason, text, finish):
+    assert read_reply(BODY % (content, reason)) == Reply(text, finish, "m")
+
+
+@pytest.mark.parametrize(
+    ("body", "words", "again"),
+    [
+        (b"", "no JSON", True),
+        (b"[1]", "no JSON object", True),
+        (b"{}", "without choices", True),
+        (b'{"choices": {}}', "without choices", True),
+        (b'{"choices": [7]}', "without choices", True),
+        (b'{"choices": [{"message": 7}]}', "without text", True),
+        (b'{"choices": [{"message": {"content": ["yes"]}}]}', "without text", True),
+        (b'{"choices": [{"message": {"refusal": "I will not"}}]}', "refused: I will not", False),
+        (b'{"error": {"message": "no room"}}', "no room", True),
+        (b"\xff\xfe", "no JSON", True),
+    ],
+)
+def test_a_reply_without_an_answer_says_what_is_wrong(body, words, again):
+    with pytest.raises(BadReplyError, match=words) as caught:
+        read_reply(body)
+    assert caught.value.again is again
+
+
+@pytest.mark.parametrize(
+    ("headers", "low", "high"),
+    [
+        ({"retry-after": "7"}, 7, 7),
+        ({"retry-after": "0.5"}, 0.5, 0.5),
+        ({"retry-after-ms": "250", "retry-after": "9"}, 0.25, 0.25),
+        ({"retry-after": "-3"}, 0, 0),
+        ({"retry-after": "soon"}, None, None),
+        ({}, None, None),
+        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0, 0),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(headers, low, high):
+    assert wait_asked_for(headers) == low == high
+
+
+def test_retry_after_may_be_a_date_to_come():
+    date = datetime.now(timezone.utc) + timedelta(seconds=60)
+    assert 55 < wait_asked_for({"retry-after": format_datetime(date, usegmt=True)}) <= 60
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"base_url": "localhost:8000/v1"}, "give http://host:port/v1"),
+        ({"base_url": "http:///v1"}, "give http://host:port/v1"),
+        ({"base_url": "http://host:port/v1"}, "give http://host:port/v1"),
+        ({"base_url": "http://me:secret@host/v1"}, "no user, password or query"),
+        ({"base_url": "http://host/v1?key=secret"}, "no user, password or query"),
+        ({"concurrency": 0}, "--concurrency 0"),
+        ({"concurrency": 5000}, "--concurrency 5000"),
+        ({"timeout": 0.0}, "--timeout 0"),
+        ({"timeout": float("nan")}, "--timeout nan"),
+    ],
+)
+def test_a_wrong_setting_is_refused_and_a_password_not_repeated(changes, words):
+    with pytest.raises(UsageError, match=words) as caught:
+        Endpoint(**{"base_url": "http://host/v1", "model": "m"} | changes)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_named_variable_must_be_set(monkeypatch):
+    monkeypatch.delenv("MY_KEY", raising=False)
+    with pytest.raises(UsageError, match="--api-key-env MY_KEY: that variable is not set"):
+        Client(Endpoint("http://host/v1", "m", api_key_env="MY_KEY"))
+
+
+@pytest.mark.parametrize("key", ["sk-se cret", "sk-secrét", "sk-se\ncret"])
+def test_what_cannot_be_a_key_is_refused_and_not_repeated(monkeypatch, key):
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with pytest.raises(UsageError, match="holds no API key") as caught:
+        Client(Endpoint("http://host/v1", "m"))
+    assert "cr" not in str(caught.value)
+
+
+def test_the_clients_benchmark_gets_an_answer_to_everything_it_sends(tmp_path, capsys):
+    assert bench.main(["--share", "0.01", "--out", str(tmp_path)]) == 0
+    assert len(json.loads((tmp_path / "client.json").read_text())) == 3
+    assert "client's processor" in capsys.readouterr().out
