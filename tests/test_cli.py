@@ -90,7 +90,7 @@ def test_help_and_the_list_of_tasks_come_at_once(arguments):
     assert run(*arguments).returncode == 0
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     # Processor time: other work on the machine is not our slowness.
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.8
 
 
 HEAVY = ("torch", "transformers", "datasets", "pandas", "sklearn", "matplotlib", "pyarrow")

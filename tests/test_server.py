@@ -145,7 +145,7 @@ def test_failures_between_answers_make_no_batch_of_their_own():
 
 
 def test_a_server_that_fails_everything_stops_the_run(tmp_path):
-    words = "stopped after 3 failed batches in a row.*HTTP 400.*--retry-failed"
+    words = "stopped after 32 of 324 samples failed.*HTTP 400.*--retry-failed"
     with FaultServer(lambda text, _: "" if text == "Hello" else "400") as server:
         with pytest.raises(RunError, match=words):
             run(server, tmp_path)
