@@ -130,20 +130,41 @@ def compare(
         raise UsageError(f"--max-drop {max_drop:g}: must be 0 or more")
     left, right = find_sides(Path(baseline)), find_sides(Path(candidate))
     names = _names(tasks, left, right)
+    titles = (str(baseline), str(candidate))
+    found = compare_folders(names, left, right, max_drop, force, data, tasks_dir, titles)
+    extra = [] if tasks else [name for name in right if name not in left]
+    notes = [f"{name}: not in the baseline, not compared" for name in _in_order(extra)]
+    return dataclasses.replace(found, notes=tuple(notes))
+
+
+def compare_folders(
+    names: Sequence[str],
+    left: Mapping[str, Path],
+    right: Mapping[str, Path],
+    max_drop: float = 0.5,
+    force: bool = False,
+    data: str | None = None,
+    tasks_dir: Path | None = None,
+    titles: tuple[str, str] = ("baseline", "candidate"),
+) -> Comparison:
+    """Compare two sets of run folders, task by task.
+
+    Args:
+        names: The tasks.
+        left: Run folders of the baseline by task.
+        right: Of the candidate.
+        max_drop, force, data, tasks_dir: As in `compare`.
+        titles: What the two are called.
+
+    Raises:
+        LlavaEvalError: Anything that a user can put right.
+    """
     found = [
         _compare_task(load_task(name, tasks_dir), left, right, max_drop, force, data)
         for name in names
     ]
-    extra = [] if tasks else [name for name in right if name not in left]
-    notes = [f"{name}: not in the baseline, not compared" for name in _in_order(extra)]
-    return Comparison(
-        str(baseline),
-        str(candidate),
-        max_drop,
-        any(task.apart for task in found) and force,
-        tuple(_judge(found)),
-        tuple(notes),
-    )
+    forced = any(task.apart for task in found) and force
+    return Comparison(*titles, max_drop, forced, tuple(_judge(found)))
 
 
 def _names(

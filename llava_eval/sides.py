@@ -105,7 +105,20 @@ def rows_of(task: Task, side: Side, source: str | None, force: bool) -> DataSet:
         RunError: They are not the rows of the run.
         DataError: They cannot be read.
     """
-    data = read_samples(task, source or side.source)
+    return rows_among(read_samples(task, source or side.source), side, force)
+
+
+def rows_among(data: DataSet, side: Side, force: bool) -> DataSet:
+    """Return the rows that a run was asked, out of those of its source.
+
+    Args:
+        data: All rows of the source.
+        side: The run.
+        force: Take other rows than those of the run, if need be.
+
+    Raises:
+        RunError: They are not the rows of the run.
+    """
     if data.digest == side.data:
         return data
     asked = _asked(side)

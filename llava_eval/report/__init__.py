@@ -1,0 +1,1 @@
+"""A report on runs: what people look at."""
