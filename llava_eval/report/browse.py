@@ -1,0 +1,57 @@
+"""The sample browser's files: everything about every row, written as a stream beside the page.
+
+    data/<task>/index.js        one line of each row, by column: what is listed, filtered, searched
+    data/<task>/rows-<k>.js     rows k * chunk to (k + 1) * chunk - 1 with all that is known
+    images/<task>/sheet-<k>.webp  thumbnails, `per_sheet` to a sheet, each picture once
+    images/<task>/<n>.<ext>     picture n as the data set has it, where pictures are kept in full
+
+Scripts, as a page that is opened from a file may not fetch. Each is one call,
+`llavaEval.put("<task>/index", {...})` or `llavaEval.put("<task>/rows-0", [...])`. Names are made
+of the task's name and numbers only; ids, texts and groups are data, never a name or a key.
+
+`index` holds (every array that is not said to be otherwise has one item per row):
+
+    task, n         its name; number of rows
+    chunk           rows per `rows-<k>.js`
+    ids             text; of rows that differ between the runs under one id, "id (model)"
+    question        text, cut to 500 characters
+    reference       the distinct references, the most frequent first, with "; " between, cut to 120
+    image           number of the row's (first) picture, or -1
+    cluster         {values: [text, ...], codes: [...]}: code is a place in values, or -1 for none
+    groups          [{name, values, codes}, ...], the same
+    runs            one object per run of the task, in the order of the subject's models:
+        model       title of the table's row
+        template    name of the conversation template around the prompt; "" if it is not known
+        note        "" or why the prompts of this run are not known to the character
+        text        the answer, cut to 500 characters; "" if there is none
+        parsed      what the rule read out of it, text or null
+        outcome     one string with a letter per row, see `measures.OUTCOMES`:
+                    r right, p partly, w wrong, u unparsed, f failed, m missing, g ungraded,
+                    - not asked (the row is in another run's draw)
+        value       in [0, 1], or null. Gained or lost between two runs: the value rises or falls,
+                    where both have one
+    images          {n, side, columns, per_sheet, sheets, thumbs, sizes, files, broken}:
+        n           number of distinct pictures
+        side        pixels of a cell of a sheet, which is square
+        columns     cells in a line; picture i is cell i % per_sheet of sheet i // per_sheet,
+                    at its upper left corner
+        sheets      paths from the page; [] with --images none, and then thumbs and sizes too
+        thumbs      [width, height, width, ...] in its cell, flat, two per picture
+        sizes       the same of the picture itself; 0, 0 if it cannot be read
+        files       path of each picture in full, "" for one that cannot be read; [] if not kept
+        broken      [[number, reason], ...]: pictures that cannot be read; a cross is in the cell
+
+A row of `rows-<k>` is
+
+    question, choices, references, hint    as the benchmark has them; text or arrays of text
+    prompts         distinct prompts of the runs, mostly one; each an array of the pieces of text,
+                    and the image stands between two pieces
+    images          numbers of all its pictures, where there are several; else absent
+    runs            as in the index; null where it has no answer and no reply to show
+        prompt      place in `prompts`
+        text        the answer, verbatim
+        finish      "stop", "length", "error" or ""
+        error       why there is no answer, or ""
+        tokens      [prompt, answer]; 0 is not known
+        replies     of the judge, in order
+"""
