@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from PIL import Image, UnidentifiedImageError
 
@@ -28,23 +30,47 @@ def open_image(ref: ImageRef) -> Image.Image:
     gives palette and CMYK images another border; here every image is converted first, as
     LLaVA does for all other benchmarks.
     """
+    with readable(ref.name):
+        return opened(ref.read(), ref.name).convert("RGB")
+
+
+def opened(content: bytes, name: str) -> Image.Image:
+    """Open an image without decoding it; the caller is within `readable`.
+
+    Args:
+        content: The encoded bytes.
+        name: What an error message calls it.
+
+    Raises:
+        DataError: It would fill the memory.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        image = Image.open(io.BytesIO(content), formats=FORMATS)
+    if max(image.size) ** 2 > MOST_PIXELS:
+        raise DataError(
+            f"{name}: {image.width} x {image.height} pixels, padded to a square more "
+            f"than the {MOST_PIXELS:,} that are opened"
+        )
+    return image
+
+
+@contextmanager
+def readable(name: str) -> Iterator[None]:
+    """Say that an image cannot be read, whatever reading and decoding stumble over.
+
+    Raises:
+        DataError: They did.
+    """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(ref.read()), formats=FORMATS)
-            if max(image.size) ** 2 > MOST_PIXELS:
-                raise DataError(
-                    f"{ref.name}: {image.width} x {image.height} pixels, padded to a square more "
-                    f"than the {MOST_PIXELS:,} that are opened"
-                )
-            return image.convert("RGB")
+        yield
     except DataError:
         raise
     except UnidentifiedImageError as error:
         known = ", ".join(FORMATS)
-        raise DataError(f"{ref.name}: not a readable image: none of {known}") from error
+        raise DataError(f"{name}: not a readable image: none of {known}") from error
     except Exception as error:  # Pillow's decoders raise whatever they meet
-        raise DataError(f"{ref.name}: not a readable image: {error}") from error
+        raise DataError(f"{name}: not a readable image: {error}") from error
 
 
 def pad_to_square(image: Image.Image, fill: tuple[int, int, int]) -> Image.Image:

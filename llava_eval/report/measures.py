@@ -246,6 +246,8 @@ def throughput(run: TaskRun) -> tuple[Stretch, ...]:
     for effort in efforts:
         answered, seconds = (_number(effort, n, where) for n in ("answered", "seconds"))
         stages = effort.get("stages", {})
+        if not isinstance(stages, dict):
+            raise RunError(f"{where}: stages is {brief(stages)}, must be an object")
         times = {str(name): _number(stages, name, where) for name in stages}
         before, began = sum(s.answered for s in found), sum(s.seconds for s in found)
         found.append(Stretch(int(answered), seconds, before, began, times))
