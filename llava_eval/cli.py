@@ -1,4 +1,4 @@
-"""The command line: run, judge, score, submit, leaderboard, compare, tasks."""
+"""The command line: run, judge, score, submit, leaderboard, compare, report, tasks."""
 
 from __future__ import annotations
 
@@ -278,6 +278,12 @@ def _compare(options: argparse.Namespace) -> int:
     return comparison.exit_code
 
 
+def _report(options: argparse.Namespace) -> int:
+    from llava_eval.report.command import report  # matplotlib and Jinja2 take a second
+
+    return report(options)
+
+
 def _tasks(options: argparse.Namespace) -> int:
     rows = [["task", "title", "primary metric", "rows"]]
     for name in task_names(options.tasks_dir):
@@ -308,6 +314,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_submit(commands.add_parser("submit", help="write the files that a server takes"))
     _add_leaderboard(commands.add_parser("leaderboard", help="all results in one table"))
     _add_compare(commands.add_parser("compare", help="a candidate against a baseline, for CI"))
+    _add_report(commands.add_parser("report", help="a page to look at: table, plots, every sample"))
     _add_explain(commands.add_parser("explain", help="why a number is not the published one"))
     tasks = commands.add_parser("tasks", help="list the tasks")
     _add_tasks_dir(tasks)
@@ -476,3 +483,28 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
     add("--force", action="store_true", help="compare what is not comparable, and say so")
     _add_tasks_dir(parser)
     parser.set_defaults(command=_compare)
+
+
+def _add_report(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("runs", nargs="+", type=Path, metavar="RUN", help="run folders, or folders of them")
+    add(
+        "--out",
+        type=Path,
+        metavar="PATH",
+        help="folder of the report (results/report); of md, file",
+    )
+    add("--open", action="store_true", help="open the page in a browser")
+    add("--format", choices=("html", "md"), default="html", help="md: for a pull request's comment")
+    add("--figures", default="", metavar="PNG,SVG", help="write the plots as files too")
+    add(
+        "--images",
+        choices=("auto", "full", "thumbnails", "none"),
+        default="auto",
+        help="auto: in full for tasks of up to 1,000 images",
+    )
+    add("--no-samples", action="store_true", help="no sample browser; the rows are not read")
+    add("--data", metavar="SOURCE", help="where the rows are, if not where the runs found them")
+    add("--force", action="store_true", help="take other rows than the runs', and say so")
+    _add_tasks_dir(parser)
+    parser.set_defaults(command=_report)

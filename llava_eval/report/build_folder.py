@@ -1,0 +1,63 @@
+"""The folder of a report: somebody else's is never touched."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from llava_eval.errors import RunError, UsageError
+from llava_eval.files import write_json
+from llava_eval.store import read_json
+from llava_eval.version import __version__
+
+MARKER = "report.json"
+PAGE = "index.html"
+FOLDERS = ("data", "images", "figures")
+KIND = "llava-eval report"
+
+
+def prepare_folder(out: Path) -> None:
+    """Make a folder for a report, or clear the report that is there.
+
+    What is removed is what a report consists of; other files in the folder stay.
+
+    Args:
+        out: Made if it does not exist.
+
+    Raises:
+        UsageError: It is a file, or a folder that is neither empty nor a report of ours.
+        RunError: It cannot be written.
+    """
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"--out {out}: is no folder; name another")
+    if out.is_dir() and any(out.iterdir()) and not is_report(out):
+        raise UsageError(
+            f"--out {out}: holds something that is no report of ours; name an empty or new folder"
+        )
+    try:
+        for name in FOLDERS:
+            _remove(out / name)
+        (out / PAGE).unlink(missing_ok=True)
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{out}: cannot be written: {error.strerror}; see --out") from error
+    # First of all, so that a report that was cut off is known as one and made again.
+    write_json(out / MARKER, {"kind": KIND, "llava_eval": __version__})
+
+
+def is_report(folder: Path) -> bool:
+    """Whether a folder holds a report that this program wrote."""
+    if not (folder / MARKER).is_file():
+        return False
+    try:
+        return read_json(folder / MARKER).get("kind") == KIND
+    except RunError:  # not even JSON: somebody else's
+        return False
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder of ours; of a link to another place, only the link."""
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    elif path.is_dir():
+        shutil.rmtree(path)

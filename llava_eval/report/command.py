@@ -1,0 +1,79 @@
+"""`llava-eval report`: what the command line does with its options."""
+
+from __future__ import annotations
+
+import argparse
+import webbrowser
+from pathlib import Path
+
+from llava_eval.console import complain, say
+from llava_eval.errors import UsageError
+from llava_eval.files import write_text
+from llava_eval.report.subject import Subject, read_subject
+from llava_eval.tables import printable
+
+OUT = Path("results/report")
+FIGURE_FORMATS = ("png", "svg", "pdf")
+
+
+def report(options: argparse.Namespace) -> int:
+    """Write what the options ask for.
+
+    Returns:
+        0; 1 if the rows of a run could not be read, so that its samples are not in the report.
+
+    Raises:
+        LlavaEvalError: Anything that a user can put right.
+    """
+    formats = _figure_formats(options)
+    subject = read_subject(
+        options.runs,
+        data=options.data,
+        tasks_dir=options.tasks_dir,
+        force=options.force,
+        samples=not options.no_samples,
+    )
+    if options.format == "md":
+        _write_markdown(subject, options.out)
+    else:
+        _write_page(subject, options, formats)
+    unread = [run for run in subject.runs if run.why_no_rows]
+    for run in unread:
+        complain(f"{run.model}, {run.task.name}: no samples in the report: {run.why_no_rows}")
+    return 1 if unread else 0
+
+
+def _figure_formats(options: argparse.Namespace) -> tuple[str, ...]:
+    formats = tuple(filter(None, (name.strip() for name in options.figures.split(","))))
+    for name in formats:
+        if name not in FIGURE_FORMATS:
+            known = ", ".join(FIGURE_FORMATS)
+            raise UsageError(f"--figures {name}: no such format; known: {known}")
+    if options.format == "md" and (formats or options.open):
+        raise UsageError("--format md: is text alone; leave --figures and --open out")
+    return formats
+
+
+def _write_markdown(subject: Subject, out: Path | None) -> None:
+    from llava_eval.report.markdown import markdown
+
+    text = markdown(subject)
+    if out is None:
+        say(text)
+    else:
+        write_text(out, text + "\n")
+
+
+def _write_page(subject: Subject, options: argparse.Namespace, formats: tuple[str, ...]) -> None:
+    from llava_eval.report.build import build_report
+
+    built = build_report(
+        subject,
+        options.out or OUT,
+        images=options.images,
+        samples=not options.no_samples,
+        figures=formats,
+    )
+    say(printable(f"{built.words}: {built.page}"))
+    if options.open:
+        webbrowser.open(built.page.resolve().as_uri())

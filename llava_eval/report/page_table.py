@@ -1,0 +1,148 @@
+"""The leaderboard as the page shows it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from llava_eval.leaderboard.board import Cell, Leaderboard
+from llava_eval.leaderboard.build import LEGEND
+from llava_eval.records import Estimate
+from llava_eval.report.subject import Subject
+
+PAGE_LEGEND = (
+    "Below a number: its 95 % interval. Bold: the best of the column's own numbers, and what ties "
+    "with it"
+)
+MARK = re.compile(r"†(\d+) ")
+SOURCE = re.compile(r"\[([^\]]+)\] ")
+
+
+@dataclass(frozen=True)
+class CellView:
+    """One number of the table.
+
+    Attributes:
+        sort: What it sorts by; "" where there is none.
+        number: As text.
+        interval: The same of its interval; "" without one.
+        link: Anchor of where it comes from.
+        mark: Such as "†1"; "" without one.
+        reasons: Why it has the mark.
+        beside: Counts and rank.
+        best: Whether it is the best of its column.
+    """
+
+    sort: str = ""
+    number: str = ""
+    interval: str = ""
+    link: str = ""
+    mark: str = ""
+    reasons: str = ""
+    beside: str = ""
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class NoteView:
+    """A line below the table, with the anchor that marks and sources lead to."""
+
+    anchor: str
+    text: str
+
+
+@dataclass(frozen=True)
+class TableView:
+    """The table: headings, rows and what stands below."""
+
+    columns: list[tuple[str, str, str]]
+    lines: list[tuple[str, str, list[CellView]]]
+    notes: list[NoteView]
+
+
+def table_view(subject: Subject) -> TableView:
+    """Return the leaderboard, every number with the anchor of its provenance.
+
+    Args:
+        subject: What the page is about.
+
+    Returns:
+        Columns of (task, title, number of samples), lines of (name, source, cells).
+    """
+    board = subject.board
+    columns = [
+        (column.task, column.title, f"{column.identity.n:,}" if column.identity.n else "")
+        for column in board.columns
+    ]
+    lines = [
+        (
+            line.name,
+            line.source,
+            [
+                _cell(line.cells.get(column.task), column.task, subject, line.name)
+                for column in board.columns
+            ],
+        )
+        for line in board.lines
+    ]
+    return TableView(columns, lines, _notes(board))
+
+
+def run_anchor(subject: Subject, task: str, model: str) -> str:
+    """Return where in the page it is said how a number was made."""
+    return f"run-{task}-{subject.models.index(model)}"
+
+
+def show_number(value: float | None) -> str:
+    """Write a number with one decimal.
+
+    >>> show_number(1412.36), show_number(None)
+    ('1,412.4', 'none')
+    """
+    return "none" if value is None else f"{value:,.1f}"
+
+
+def show_interval(estimate: Estimate) -> str:
+    """Write an interval; "" where there is none.
+
+    >>> show_interval(Estimate(85.9, 84.94, 86.96, 8910))
+    '84.9–87.0'
+    """
+    if estimate.low is None or estimate.high is None:
+        return ""
+    return f"{estimate.low:,.1f}–{estimate.high:,.1f}"
+
+
+def _cell(cell: Cell | None, task: str, subject: Subject, model: str) -> CellView:
+    if cell is None or (cell.estimate.value is None and cell.entry is None):
+        return CellView()
+    value = cell.estimate.value
+    rank = f"#{cell.rank}" if cell.rank else ""
+    link = run_anchor(subject, task, model) if cell.entry else f"source-{cell.source}"
+    return CellView(
+        sort="" if value is None else repr(value),
+        number=show_number(value),
+        interval=show_interval(cell.estimate),
+        link=link,
+        mark=cell.mark,
+        reasons="; ".join(cell.reasons),
+        beside=" ".join(part for part in (cell.counts, rank, cell.derived) if part),
+        best=cell.best,
+    )
+
+
+def _notes(board: Leaderboard) -> list[NoteView]:
+    return [_note(note.replace(LEGEND, PAGE_LEGEND)) for note in board.notes]
+
+
+def _note(text: str) -> NoteView:
+    """Give a note its anchor, if something leads to it.
+
+    >>> _note("†1 pope: mini split").anchor, _note("[llava] Liu et al.").anchor, _note("x").anchor
+    ('mark-1', 'source-llava', '')
+    """
+    if found := MARK.match(text):
+        return NoteView(f"mark-{found[1]}", text)
+    if found := SOURCE.match(text):
+        return NoteView(f"source-{found[1]}", text)
+    return NoteView("", text)

@@ -1,0 +1,1 @@
+applyTheme(stored((storage) => storage.getItem(THEME)));
