@@ -55,3 +55,117 @@ A row of `rows-<k>` is
         tokens      [prompt, answer]; 0 is not known
         replies     of the judge, in order
 """
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from llava_eval.errors import UsageError, nearest
+from llava_eval.records import Json
+from llava_eval.report.browse_prompts import prompts_of
+from llava_eval.report.browse_rows import BrowsedRow, details, index_parts, join_rows
+from llava_eval.report.browse_script import json_array, write_script
+from llava_eval.report.subject import Subject, TaskRun
+from llava_eval.report.thumbnails import (
+    COLUMNS,
+    PER_SHEET,
+    SIDE,
+    Pictures,
+    distinct_images,
+    write_pictures,
+)
+
+CHUNK = 200
+IMAGES = ("auto", "full", "thumbnails", "none")
+MOST_IN_FULL = 1000  # pictures of a task that "auto" keeps in full
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written of one task.
+
+    Attributes:
+        task: Its name.
+        rows: Number of rows.
+        pictures: Number of distinct pictures.
+        broken: Those of them that cannot be read.
+        full: Whether pictures are kept in full.
+        size: Of all files, in bytes.
+    """
+
+    task: str
+    rows: int
+    pictures: int
+    broken: int
+    full: bool
+    size: int
+
+
+def write_samples(subject: Subject, out: Path, images: str = "auto") -> tuple[Written, ...]:
+    """Write the browser's files of every task whose rows could be read.
+
+    Args:
+        subject: The runs.
+        out: The report's folder.
+        images: "full", "thumbnails", "none", or "auto": in full for at most 1,000 pictures of a
+            task, else thumbnails.
+
+    Raises:
+        UsageError: `images` is none of these.
+        RunError: A file cannot be written, or a run does not say how it asked.
+    """
+    if images not in IMAGES:
+        raise UsageError(f"--images {images}: not known; {nearest(images, IMAGES)}")
+    found = ([run for run in subject.of_task(name) if run.data] for name in subject.tasks)
+    return tuple(write_task(runs, out, images) for runs in found if runs)
+
+
+def write_task(runs: Sequence[TaskRun], out: Path, images: str) -> Written:
+    """Write the files of one task.
+
+    Args:
+        runs: Of this task, all with rows.
+        out: The report's folder.
+        images: As in `write_samples`.
+
+    Raises:
+        RunError: As `write_samples`.
+    """
+    task, rows = runs[0].task.name, join_rows(runs)
+    prompts = [prompts_of(run) for run in runs]
+    refs, numbers = distinct_images(row.sample for row in rows)
+    full = images == "full" or (images == "auto" and len(refs) <= MOST_IN_FULL)
+    pictures = Pictures(len(refs))
+    if images != "none":
+        pictures = write_pictures(refs, out / "images" / task, full)
+    folder, size = out / "data" / task, pictures.size
+    for number, chunk in enumerate(_chunks(rows)):
+        parts = json_array(details(row, runs, prompts, numbers) for row in chunk)
+        size += write_script(folder / f"rows-{number}.js", f"{task}/rows-{number}", parts)
+    head = {"task": task, "n": len(rows), "chunk": CHUNK}
+    index = index_parts(head, rows, runs, prompts, _described(pictures, task), numbers)
+    size += write_script(folder / "index.js", f"{task}/index", index)
+    kept = full and images != "none"
+    return Written(task, len(rows), len(refs), len(pictures.broken), kept, size)
+
+
+def _chunks(rows: Sequence[BrowsedRow]) -> Iterator[Sequence[BrowsedRow]]:
+    return (rows[first : first + CHUNK] for first in range(0, len(rows), CHUNK))
+
+
+def _described(pictures: Pictures, task: str) -> Json:
+    """Say where the pictures are."""
+    return {
+        "n": pictures.n,
+        "side": SIDE,
+        "columns": COLUMNS,
+        "per_sheet": PER_SHEET,
+        "sheets": [f"images/{task}/{name}" for name in pictures.sheets],
+        "thumbs": list(chain.from_iterable(pictures.thumbs)),
+        "sizes": list(chain.from_iterable(pictures.sizes)),
+        "files": [name and f"images/{task}/{name}" for name in pictures.files],
+        "broken": pictures.broken,
+    }
