@@ -55,6 +55,18 @@ leaderboard: install ## write results/README.md, and show the table of all runs 
 	@$(BIN)/python -m llava_eval.results_page results/README.md
 	@$(BIN)/llava-eval leaderboard $(ARGS)
 
+.PHONY: report
+report: install ## build/report: the demo on all twelve columns, and the demo against a damaged one
+	@rm -rf build/report && mkdir -p build/report/runs
+	@$(BIN)/llava-eval run --model demo --tasks all --out build/report/runs/demo >build/report/runs/demo.txt 2>&1 || \
+	  { cat build/report/runs/demo.txt >&2; exit 1; }
+	@$(BIN)/python -m llava_eval.demo.damage --out build/report/runs/damaged-demo
+	@$(BIN)/llava-eval run --model build/report/runs/damaged-demo --data mini --tasks all \
+	  --out build/report/runs/damaged >build/report/runs/damaged.txt 2>&1 || \
+	  { cat build/report/runs/damaged.txt >&2; exit 1; }
+	@$(BIN)/llava-eval report build/report/runs/demo --out build/report/demo $(ARGS)
+	@$(BIN)/llava-eval report build/report/runs/demo build/report/runs/damaged --out build/report/compare $(ARGS)
+
 .PHONY: regress
 regress: install ## run the demo anew and compare it with the baseline under results/baselines
 	@rm -rf build/regress && mkdir -p build

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
-
 from llava_eval.report.page_differences import differences_view
 from llava_eval.report.page_table import table_view
 from llava_eval.report.page_tasks import task_views
@@ -86,17 +84,17 @@ def render_page(
     return environment.get_template("index.html.j2").render(
         title=_title(subject),
         policy=policy((head, body)),
-        style=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
-        head=Markup(head),
-        body=Markup(body),
+        style=(TEMPLATES / "page.css").read_text(encoding="utf-8"),
+        head=head,
+        body=body,
         models=subject.models,
         samples=sum(run.result.n for run in subject.runs),
         table=table_view(subject),
         differences=differences_view(subject.comparison),
         tasks=task_views(subject),
-        overall=[_with_markup(drawing) for drawing in drawings if not drawing.task],
+        overall=[drawing for drawing in drawings if not drawing.task],
         drawings={
-            name: [_with_markup(drawing) for drawing in drawings if drawing.task == name]
+            name: [drawing for drawing in drawings if drawing.task == name]
             for name in subject.tasks
         },
         browsed=[{"name": name, "title": subject.of_task(name)[0].task.title} for name in browsed],
@@ -144,11 +142,3 @@ def _harmless(value: Any) -> Any:
         return value
     return "\n".join(printable(line) for line in value.split("\n"))
 
-
-def _with_markup(drawing: Drawing) -> dict[str, Any]:
-    return {
-        "name": drawing.name,
-        "title": drawing.title,
-        "description": drawing.description,
-        "svg": Markup(drawing.svg),
-    }

@@ -31,6 +31,7 @@ class CellView:
         reasons: Why it has the mark.
         beside: Counts and rank.
         best: Whether it is the best of its column.
+        derived: How a published number was made out of what its source prints; "" if it is printed.
     """
 
     sort: str = ""
@@ -41,6 +42,7 @@ class CellView:
     reasons: str = ""
     beside: str = ""
     best: bool = False
+    derived: str = ""
 
 
 @dataclass(frozen=True)
@@ -126,13 +128,21 @@ def _cell(cell: Cell | None, task: str, subject: Subject, model: str) -> CellVie
         link=link,
         mark=cell.mark,
         reasons="; ".join(cell.reasons),
-        beside=" ".join(part for part in (cell.counts, rank, cell.derived) if part),
+        beside=" ".join(part for part in (cell.counts, rank) if part),
         best=cell.best,
+        derived=cell.derived,
     )
 
 
 def _notes(board: Leaderboard) -> list[NoteView]:
-    return [_note(note.replace(LEGEND, PAGE_LEGEND)) for note in board.notes]
+    notes = [_note(note.replace(LEGEND, PAGE_LEGEND)) for note in board.notes]
+    derived = {
+        f"‡ {column.task}: {cell.derived}": None
+        for column in board.columns
+        for line in board.lines
+        if (cell := line.cells.get(column.task)) and cell.derived
+    }
+    return notes + [NoteView("derived" if not place else "", t) for place, t in enumerate(derived)]
 
 
 def _note(text: str) -> NoteView:

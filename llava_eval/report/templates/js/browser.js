@@ -55,14 +55,19 @@ class Browser {
     }
   }
 
-  // Show what the address names: "#/pope/17".
+  // Show what the address names: "#/pope", "#/pope/17", or "#/pope?lost" of two runs.
   async follow() {
-    const found = /^#\/([^/]+)(?:\/(.+))?$/.exec(location.hash);
+    const found = /^#\/([^/?]+)(?:\?(gained|lost))?(?:\/(.+))?$/.exec(location.hash);
     if (!found) return;
-    const [task, id] = [found[1], found[2] ?? null].map((part) => part && decoded(part));
-    if (!this.tasks.has(task)) return this.say(`no samples of ${task} in this report`);
+    const [task, id] = [found[1], found[3] ?? null].map((part) => part && decoded(part));
+    if (!this.tasks.has(task)) {
+      this.say(`no samples of ${task} in this report`);
+      return;
+    }
     byId("samples").scrollIntoView();
-    if (await this.open(task, id)) byId("samples-list").focus({ preventScroll: true });
+    if (!(await this.open(task, id))) return;
+    if (found[2]) this.showChanges(found[2]);
+    byId("samples-list").focus({ preventScroll: true });
   }
 
   async open(name, id) {
@@ -141,6 +146,13 @@ class Browser {
     this.say(`${count(rows.length)} of ${plural(this.index.ids.length, "sample")}`);
   }
 
+  showChanges(direction) {
+    this.reset();
+    this.filter.change = `${direction}:0`;
+    byId("filter-change").value = this.filter.change;
+    this.refill();
+  }
+
   say(words) {
     byId("samples-count").textContent = words;
   }
@@ -171,6 +183,8 @@ class Browser {
     byId("details").hidden = false;
     byId("details").scrollTop = 0;
     byId("samples").classList.add("open");
+    // On a phone the sample takes the place of the list, whose filters are then out of the way.
+    if (byId("samples-list").offsetParent === null) byId("samples").scrollIntoView();
   }
 
   leave() {
@@ -191,6 +205,7 @@ class Browser {
       el("span", { class: "look-small" }, thumbnail(index.images, index.image[row], 48)),
       el("span", { class: "ask", dir: "auto" }, index.question[row].slice(0, 200)),
       el("span", { class: "answers" }, ...answers),
+      el("span", { class: "wanted", title: "reference" }, el("span", { class: "unseen" }, "reference: "), el("bdi", {}, index.reference[row])),
     );
   }
 

@@ -14,13 +14,14 @@ function thumbnail(images, number, size) {
   const place = number % images.per_sheet;
   const left = (place % images.columns) * size;
   const top = Math.floor(place / images.columns) * size;
-  const sheet = images.sheets[Math.floor(number / images.per_sheet)];
+  const sheet = Math.floor(number / images.per_sheet);
+  const columns = Math.min(images.columns, images.n - sheet * images.per_sheet);
   Object.assign(span.style, {
     width: `${images.thumbs[2 * number] * scale}px`,
     height: `${images.thumbs[2 * number + 1] * scale}px`,
-    backgroundImage: `url("${sheet}")`,
+    backgroundImage: `url("${images.sheets[sheet]}")`,
     backgroundPosition: `${-left}px ${-top}px`,
-    backgroundSize: `${images.columns * size}px auto`,
+    backgroundSize: `${columns * size}px auto`,
   });
   return span;
 }
@@ -150,7 +151,7 @@ function fillDetails(index, row, sample, sameImage) {
     el("h3", { id: "details-title", tabindex: "-1" }, el("bdi", {}, index.ids[row])),
     el("p", { class: "question", dir: "auto" }, sample.question),
     el("div", { class: "look" }, picture(images, number, index.ids[row]), alike > 1 ? same : ""),
-    ...index.runs.map((_, run) => verdictOf(index, run, row, sample)),
+    el("div", { class: "verdicts" }, ...index.runs.map((_, run) => verdictOf(index, run, row, sample))),
     questionOf(index, sample, row),
   );
 }
