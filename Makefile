@@ -112,6 +112,10 @@ bench-precision: install ## count the answers that half precision and sharing ch
 bench-client: install ## time the client of servers and judges
 	@OMP_NUM_THREADS=1 $(BIN)/python -m llava_eval.bench.client --out results/bench $(ARGS)
 
+.PHONY: bench-report
+bench-report: install ## time the report of 9,000 samples and 500 pictures
+	@OMP_NUM_THREADS=1 $(BIN)/python -m llava_eval.bench.report $(ARGS)
+
 .PHONY: bench-overhead
 bench-overhead: install ## time everything that is not the model, for 100,000 questions
 	@OMP_NUM_THREADS=1 $(BIN)/python -m llava_eval.bench.overhead --out results/bench $(ARGS)
