@@ -52,11 +52,12 @@ def letters(runs: Sequence[TaskRun]) -> Figure | None:
     panels = figure.subplots(
         2 * down, across, squeeze=False, height_ratios=[tall + 0.1, 0.75] * down
     )
+    reach = 1.45 * max(2.0, *(100 * abs(b) for _, matrix in found for b in matrix.bias))
     for place in range(across * down):
         row, column = divmod(place, across)
         pair = panels[2 * row, column], panels[2 * row + 1, column]
         if place < len(found):
-            _draw_model(pair, *found[place], first=column == 0)
+            _draw_model(pair, *found[place], reach, first=column == 0)
         else:
             for axes in pair:
                 axes.set_axis_off()
@@ -65,9 +66,11 @@ def letters(runs: Sequence[TaskRun]) -> Figure | None:
     return figure
 
 
-def _draw_model(pair: tuple[Axes, Axes], name: str, matrix: LetterMatrix, first: bool) -> None:
+def _draw_model(
+    pair: tuple[Axes, Axes], name: str, matrix: LetterMatrix, reach: float, first: bool
+) -> None:
     _draw_matrix(pair[0], matrix)
-    _draw_bias(pair[1], matrix)
+    _draw_bias(pair[1], matrix, reach)
     pair[0].set_title(f"{name}\nn = {matrix.n:,}", fontsize=SMALL)
     if first:
         pair[0].set_ylabel("right letter")
@@ -101,15 +104,14 @@ def _cell(corner: tuple[float, float], share: float, right: bool) -> Any:
     return Rectangle(corner, 1, 1, facecolor=colour, edgecolor=edge, linewidth=width)
 
 
-def _draw_bias(axes: Axes, matrix: LetterMatrix) -> None:
+def _draw_bias(axes: Axes, matrix: LetterMatrix, reach: float) -> None:
     bias = [100 * share for share in matrix.bias]
     axes.bar(matrix.letters, bias, width=0.6, color=COLOURS[0], edgecolor=INK, linewidth=0.4)
     axes.axhline(0, color=INK, linewidth=0.6)
-    reach = 1.45 * max(2.0, *(abs(value) for value in bias))
     axes.set_ylim(-reach, reach)
     axes.set_xlim(-0.5, len(matrix.letters) + 0.5)  # as wide as the matrix, "none" included
     for place, value in enumerate(bias):
-        text = f"{value:+.1f}".replace("-", "−")
+        text = f"{value:+.1f}".replace("-", "−") if value else "0"
         up = value >= 0
         axes.annotate(
             text,

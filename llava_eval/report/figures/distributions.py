@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from llava_eval.records import Estimate
 from llava_eval.report.figures.dots import Dots, draw_dots, draw_rows, handle, row_height
@@ -17,7 +18,6 @@ from llava_eval.report.figures.style import (
     DOUBLE,
     INK,
     SINGLE,
-    Look,
     add_legend,
     add_note,
     labels,
@@ -29,9 +29,10 @@ from llava_eval.report.figures.style import (
 from llava_eval.report.measures import Lengths, YesShare, answer_lengths, yes_shares
 from llava_eval.report.subject import TaskRun
 
-MOST_BINS = 24
+FEWEST_BINS, MOST_BINS = 5, 24
+SKEWED = 8  # times the median
 MOST_BARS = 3  # models that are drawn as bars; more of them as lines
-EXPECTED = Look(INK, "|", "-", "")
+Numbers = NDArray[np.float64]
 
 
 @styled
@@ -61,35 +62,55 @@ def lengths(runs: Sequence[TaskRun]) -> Figure | None:
     return figure
 
 
-def length_bins(values: Sequence[Sequence[int]]) -> np.ndarray:
-    """Return edges of bins of whole width, at most 24, each between two whole numbers.
+def length_bins(values: Sequence[Sequence[int]]) -> Numbers:
+    """Return edges of bins, each between two whole numbers, at most 24 if they are of one width.
 
-    >>> length_bins([[1, 1, 3]]).tolist()
-    [0.5, 1.5, 2.5, 3.5]
+    Lengths of which a few are far above the others have bins that grow with them.
+
+    >>> length_bins([[1, 1, 5]]).tolist()
+    [0.5, 1.5, 2.5, 3.5, 4.5, 5.5]
     """
     flat = [value for of in values for value in of]
-    low, high = min(flat), max(flat)
+    low, high = min(flat), max(max(flat), min(flat) + FEWEST_BINS - 1)
+    if high > MOST_BINS and high > SKEWED * np.median(flat):
+        # 0.5 1.5 2.5 3.5 5.5 7.5 11.5 15.5 ...: two bins for each doubling.
+        edges = [0.0, 1.0, *(n for k in range(1, 40) for n in (2.0**k, 1.5 * 2.0**k))]
+        first = next(place for place, edge in enumerate(edges) if edge > low) - 1
+        last = next(place for place, edge in enumerate(edges) if edge > high)
+        return np.array([max(0.25, edge - 0.5) for edge in edges[first : last + 1]])
     width = -(-(high - low + 1) // MOST_BINS)
     return np.arange(low - 0.5, high + width + 0.5, width)
 
 
 def _draw_lengths(axes: Axes, values: Sequence[Sequence[int]], unit: str) -> None:
     bins = length_bins(values)
-    width = (bins[1] - bins[0]) * 0.84 / len(values)
+    room = np.diff(bins)
+    if np.ptp(room) > 1e-9:
+        axes.set_xscale("log", base=2)
     for place, of in enumerate(values):
         shares = 100 * np.histogram(of, bins)[0] / max(1, len(of))
         style = look(place)
         if len(values) <= MOST_BARS:
-            left = bins[:-1] + (bins[1] - bins[0]) * 0.08 + place * width
+            width = room * 0.84 / len(values)
+            left = bins[:-1] + room * 0.08 + place * width
             axes.bar(left, shares, width, align="edge", color=style.colour, hatch=style.hatch)
         else:
             axes.stairs(shares, bins, color=style.colour, linestyle=style.line, linewidth=1.2)
     axes.set_ylim(0, None)
     axes.set_xlim(bins[0], bins[-1])
-    axes.xaxis.set_major_locator(MaxNLocator(7, integer=True, min_n_ticks=1))
+    if np.ptp(room) > 1e-9:
+        _tick_doublings(axes, bins)
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(7, integer=True, min_n_ticks=1))
     axes.grid(axis="y")
     axes.set_xlabel(f"{unit} of an answer")
     axes.set_ylabel("answers, percent")
+
+
+def _tick_doublings(axes: Axes, bins: Numbers) -> None:
+    ticks = [2.0**k for k in range(40) if bins[0] < 2.0**k < bins[-1]]
+    axes.set_xticks(ticks, [f"{tick:,.0f}" for tick in ticks])
+    axes.minorticks_off()
 
 
 def _swatch(place: int, models: int) -> Patch | Line2D:

@@ -13,6 +13,8 @@ from llava_eval.records import Estimate
 from llava_eval.report.figures.style import INK, SMALL, Look
 from llava_eval.tables import show
 
+MOST_WRITTEN = 3  # models whose numbers can be written beside their dots
+WRITTEN_LINE, LINE = 0.12, 0.065  # inches of a row for each model
 SPREAD = 0.72  # of a row's height, over which its models are spread
 
 
@@ -33,7 +35,7 @@ class Dots:
 
 def row_height(models: int) -> float:
     """Return the height of a row in inches: no marker or text touches the next."""
-    return 0.06 + 0.12 * max(1, models)
+    return 0.06 + (WRITTEN_LINE if models <= MOST_WRITTEN else LINE) * max(1, models)
 
 
 def places(models: int) -> list[float]:
@@ -64,10 +66,13 @@ def draw_dots(axes: Axes, dots: Sequence[Dots]) -> None:
     for offset, each in zip(places(len(dots)), dots, strict=True):
         for row, estimate in enumerate(each.estimates):
             if estimate is not None and estimate.value is not None:
-                _draw_dot(axes, estimate, row + offset, each.look, row in each.hollow)
+                size = 4.0 if len(dots) <= MOST_WRITTEN else 3.2
+                _draw_dot(axes, estimate, row + offset, each.look, size, row in each.hollow)
 
 
-def _draw_dot(axes: Axes, estimate: Estimate, y: float, look: Look, hollow: bool) -> None:
+def _draw_dot(
+    axes: Axes, estimate: Estimate, y: float, look: Look, size: float, hollow: bool
+) -> None:
     assert estimate.value is not None
     if estimate.low is not None and estimate.high is not None:
         ends = [estimate.low, estimate.high]
@@ -77,6 +82,7 @@ def _draw_dot(axes: Axes, estimate: Estimate, y: float, look: Look, hollow: bool
         [y],
         linestyle="none",
         marker=look.marker,
+        markersize=size,
         color=look.colour,
         markerfacecolor="none" if hollow else look.colour,
         clip_on=False,

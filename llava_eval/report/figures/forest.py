@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from llava_eval.leaderboard.board import Column, Leaderboard
 from llava_eval.report.figures.dots import (
+    MOST_WRITTEN,
     Dots,
     draw_dots,
     draw_rows,
@@ -39,8 +40,6 @@ from llava_eval.report.figures.style import (
     styled,
 )
 from llava_eval.report.subject import Subject
-
-MOST_WRITTEN = 3  # models whose numbers are written beside their dots
 
 
 @styled

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -115,7 +116,7 @@ def groupings(results: Sequence[Result]) -> list[Grouping]:
         return [Grouping("capability", single), Grouping("combination", combined)]
     parts = _partition(names, results[0])
     first, *others = parts
-    return [Grouping("", (*first, ALL)), *(Grouping("", part) for part in others)]
+    return [Grouping("", (ALL, *first)), *(Grouping("", part) for part in others)]
 
 
 def _partition(names: Sequence[str], result: Result) -> list[tuple[str, ...]]:
@@ -130,7 +131,15 @@ def _partition(names: Sequence[str], result: Result) -> list[tuple[str, ...]]:
         if covered == whole:
             parts.append(tuple(current))
             current, covered = [], 0
-    return parts if not current else [tuple(names)]
+    return [_in_order(part) for part in parts] if not current else [tuple(names)]
+
+
+def _in_order(names: Sequence[str]) -> tuple[str, ...]:
+    """Put names that end with numbers in the order of these: grade 2 before grade 10."""
+    ends = [re.fullmatch(r"(\D*)(\d+)", name) for name in names]
+    if not all(ends):
+        return tuple(names)
+    return tuple(sorted(names, key=lambda name: (len(name), name)))
 
 
 def estimate_of(result: Result, group: str, metric: str) -> Estimate | None:
@@ -152,9 +161,20 @@ def _size(group: str, results: Sequence[Result], metric: str) -> int:
     return max((e.n for r in results if (e := estimate_of(r, group, metric))), default=0)
 
 
+def _labels(names: Sequence[str]) -> list[str]:
+    return labels([name.removeprefix(INTEGRATION) for name in names], 40)
+
+
+def _with_size(name: str, size: int) -> str:
+    return f"{name} ({size:,})" if size else name
+
+
 def _draw_part(axes: Axes, part: Grouping, results: Sequence[Result], metric: str) -> None:
     rows = [[estimate_of(result, name, metric) for name in part.names] for result in results]
-    names = labels([name.removeprefix(INTEGRATION) for name in part.names], 40)
+    names = [
+        _with_size(name, _size(group, results, metric))
+        for name, group in zip(_labels(part.names), part.names, strict=True)
+    ]
     draw_rows(axes, names)
     draw_dots(axes, [Dots(look(place), row) for place, row in enumerate(rows)])
     if part.heading and axes.get_subplotspec().is_first_col():  # type: ignore[union-attr]
@@ -184,7 +204,7 @@ def _notes(
     metrics: Sequence[str],
     names: Sequence[str],
 ) -> list[str]:
-    notes = ["Lines are 95 % intervals."]
+    notes = ["Lines are 95 % intervals; the number of samples is in brackets."]
     left = sum(len(p.names) for p in parts) - sum(len(p.names) for p in shown)
     if left:
         notes.append(f"The {MOST_ROWS} largest groups; {left:,} smaller ones are not drawn.")

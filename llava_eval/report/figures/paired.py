@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from llava_eval.comparison import TaskComparison
+from llava_eval.measure import Measured
 from llava_eval.records import Estimate
 from llava_eval.report.figures.dots import Dots, draw_dots, draw_rows, ends, handle, row_height
 from llava_eval.report.figures.style import (
@@ -32,6 +33,9 @@ LOOKS = {
     "inconclusive": Look(COLOURS[1], "D", "-", ""),
     "regression": Look(COLOURS[4], "s", "-", ""),
 }
+
+
+COLUMNS = (94, 126, 156, 190)  # right ends beside the axes, in points
 
 
 @styled
@@ -71,44 +75,45 @@ def _draw_block(axes: Axes, block: Sequence[TaskComparison], names: Sequence[str
         draw_dots(axes, [Dots(look, marked)])
     for row, task in enumerate(block):
         axes.plot([-task.max_drop] * 2, [row - 0.4, row + 0.4], color=INK, linewidth=0.8)
-        _write_counts(axes, task, row)
+        _write_row(axes, _counts(task.measured), row)
     span = ends([task.measured.difference for task in block]) or (0.0, 0.0)
     drop = max(task.max_drop for task in block)
     set_ticks(axes, nice_limits(min(span[0], -drop, -1.0), max(span[1], drop, 1.0)))
     axes.axvline(0, color=INK, linewidth=0.8, linestyle=(0, (4, 2)), zorder=1)
     unit = "percentage points" if block[0].unit == "percent" else block[0].unit
     axes.set_xlabel(f"difference in {unit}")
-    for x, heading in zip(COLUMNS, ("difference", "gained", "lost", "of"), strict=True):
-        axes.text(x, -0.65, heading, transform=axes.get_yaxis_transform(), ha="right", va="bottom")
+    _write_row(axes, ("difference", "gained", "lost", "of"), -0.85)
 
 
-COLUMNS = (1.25, 1.35, 1.43, 1.52)  # right ends, in widths of the axes
+def _write_row(axes: Axes, cells: Sequence[str], y: float) -> None:
+    """Write a row of the columns beside the axes."""
+    for end, cell in zip(COLUMNS, cells, strict=True):
+        axes.annotate(
+            cell,
+            (1, y),
+            (end, 0),
+            xycoords=axes.get_yaxis_transform(),
+            textcoords="offset points",
+            ha="right",
+            va="center_baseline",
+            fontsize=SMALL,
+            annotation_clip=False,
+        )
 
 
-def _write_counts(axes: Axes, task: TaskComparison, row: int) -> None:
-    found = task.measured
-    cells = (
+def _counts(found: Measured) -> tuple[str, ...]:
+    return (
         show_difference(found.difference),
         f"+{len(found.gained):,}",
         f"−{len(found.lost):,}",
         f"{found.samples:,}",
     )
-    for x, cell in zip(COLUMNS, cells, strict=True):
-        axes.text(
-            x,
-            row,
-            cell,
-            transform=axes.get_yaxis_transform(),
-            ha="right",
-            va="center_baseline",
-            fontsize=SMALL,
-        )
 
 
 def show_difference(estimate: Estimate) -> str:
     """Write a difference with its sign and its interval.
 
-    >>> show_difference(Estimate(-5.68, -9.71, -1.65, 118))
+    >>> show_difference(Estimate(-5.68, -9.71, -1.66, 118))
     '−5.7 [−9.7, −1.7]'
     """
     if estimate.value is None:

@@ -23,13 +23,21 @@ from llava_eval.report.figures.series import (
     title_of,
     unit_of,
 )
-from llava_eval.report.figures.style import DOUBLE, SMALL, add_legend, add_note, new_figure, styled
+from llava_eval.report.figures.style import (
+    DOUBLE,
+    SMALL,
+    add_legend,
+    add_note,
+    new_figure,
+    number,
+    styled,
+)
 from llava_eval.report.subject import Subject
 
 FEWEST_AXES = 3
 RINGS = 4
 INNER = 0.2  # radius of the innermost ring: at the centre itself all axes would meet
-STEPS = (0.5, 1, 2, 2.5, 5, 10, 20, 25, 50, 100, 200, 250, 500, 1000)
+STEPS = (1, 2, 2.5, 5, 10, 20, 25, 50, 100, 200, 250, 500, 1000)
 
 
 @styled
@@ -57,7 +65,7 @@ def radar(subject: Subject, published: Sequence[str] = PUBLISHED) -> Figure | No
     _draw_frame(axes, angles, _names(board, scales))
     handles = [_draw_series(axes, angles, board, scales, each) for each in series]
     add_legend(figure, handles, [each.name for each in series])
-    scale = "Each axis runs from the inner ring to the rim over the range under its name."
+    scale = "Each axis runs from the innermost ring to the rim, over the range under its name."
     notes = [scale, hollow_note(board), *gap_notes(board), published_note(board)]
     add_note(figure, [" ".join(filter(None, notes))])
     return figure
@@ -90,7 +98,7 @@ def _names(board: Leaderboard, scales: Sequence[tuple[float, float] | None]) -> 
     names = []
     for column, scale in zip(board.columns, scales, strict=True):
         unit = " points" if unit_of(board, column.task) == "points" else " %"
-        ends = f"{scale[0]:,.10g} to {scale[1]:,.10g}{unit}" if scale else "no value"
+        ends = f"{number(scale[0])} to {number(scale[1])}{unit}" if scale else "no value"
         names.append(f"{title_of(column)}\n{ends}")
     return names
 
@@ -101,7 +109,8 @@ def _draw_frame(axes: Any, angles: np.ndarray[Any, Any], names: Sequence[str]) -
     axes.set_ylim(0, 1)
     axes.set_yticks(np.linspace(INNER, 1, RINGS + 1), [""] * (RINGS + 1))
     axes.set_xticks(angles, names, fontsize=SMALL, linespacing=1.2)
-    axes.spines["polar"].set_visible(False)
+    axes.spines["polar"].set(linewidth=0.6, alpha=0.4)
+    axes.grid(alpha=0.25)
     axes.tick_params(axis="x", pad=6)
     for tick, angle in zip(axes.get_xticklabels(), angles, strict=True):
         across = math.sin(angle)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from llava_eval.leaderboard.board import Cell, Column, Leaderboard, Line
+from llava_eval.leaderboard.board import Cell, Column, Leaderboard
 from llava_eval.records import Estimate
 from llava_eval.report.figures.style import INK, Look, label, labels, look
 from llava_eval.scorers.paired import PAIRED
@@ -98,19 +98,20 @@ def full_scale(task: str) -> float:
 
 def gap_notes(board: Leaderboard) -> list[str]:
     """Name the measured rows' missing and undefined numbers, which are drawn nowhere."""
-    found: dict[tuple[str, str], list[str]] = {}
-    for series, line in zip(measured_series(board), _measured(board), strict=True):
+    found: dict[tuple[str, ...], list[str]] = {}
+    for series in measured_series(board):
+        gaps: dict[str, list[str]] = {}
         for column in board.columns:
             if series.estimate(column.task) is None:
-                why = _why_none(line.cells.get(column.task))
-                found.setdefault((series.name, why), []).append(title_of(column))
+                gaps.setdefault(_why_none(series.cells.get(column.task)), []).append(
+                    title_of(column)
+                )
+        for why, titles in gaps.items():
+            found.setdefault((why, *titles), []).append(series.name)
     return [
-        f"No value: {', '.join(titles)} of {name} ({why})." for (name, why), titles in found.items()
+        f"No value ({why}): {', '.join(titles)} of {', '.join(names)}."
+        for (why, *titles), names in found.items()
     ]
-
-
-def _measured(board: Leaderboard) -> list[Line]:
-    return [line for line in board.lines if not line.source]
 
 
 def _why_none(cell: Cell | None) -> str:
@@ -126,8 +127,8 @@ def published_note(board: Leaderboard) -> str:
         return ""
     mini = any(
         cell.entry and cell.entry.result.mini
-        for line in _measured(board)
-        for cell in line.cells.values()
+        for series in measured_series(board)
+        for cell in series.cells.values()
     )
     if mini:
         return (

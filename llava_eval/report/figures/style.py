@@ -113,6 +113,9 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
             if isinstance(figure, Figure):
                 for text in figure.findobj(Text):
                     text.set_parse_math(False)
+                # Laid out once: that is most of the time that a figure takes.
+                figure.draw_without_rendering()
+                figure.set_layout_engine("none")
             return figure
 
     return drawn
@@ -217,4 +220,13 @@ def set_ticks(axes: Axes, ticks: Sequence[float]) -> None:
     """Set the ticks and limits of a horizontal axis, with room for markers at its ends."""
     pad = LEAST_PAD * (ticks[-1] - ticks[0] or 1.0)
     axes.set_xlim(ticks[0] - pad, ticks[-1] + pad)
-    axes.set_xticks(list(ticks), [f"{tick:,.10g}" for tick in ticks])
+    axes.set_xticks(list(ticks), [number(tick) for tick in ticks])
+
+
+def number(value: float) -> str:
+    """Write a number of an axis, with a true minus.
+
+    >>> number(-1500.0), number(0.5)
+    ('−1,500', '0.5')
+    """
+    return f"{value:,.10g}".replace("-", "−")

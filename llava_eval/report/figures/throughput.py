@@ -28,6 +28,7 @@ from llava_eval.report.subject import TaskRun
 
 # Beside the model, not of its time: an engine's threads prepare pictures meanwhile.
 BESIDE = "images"
+UNITS = (("hours", 3600.0), ("minutes", 60.0), ("seconds", 1.0))
 
 
 @styled
@@ -77,10 +78,21 @@ def stage_seconds(stretches: Sequence[Stretch]) -> dict[str, float]:
     return found
 
 
+def time_unit(times: Sequence[float]) -> tuple[str, float]:
+    """Return the unit that times are read best in, and its seconds.
+
+    >>> time_unit([30.0, 7000.0])
+    ('minutes', 60.0)
+    """
+    longest = max(times, default=0.0)
+    return next(unit for unit in UNITS if longest >= 3 * unit[1] or unit[1] == 1)
+
+
 def _draw_progress(axes: Axes, found: Sequence[Sequence[Stretch]]) -> None:
+    unit, long = time_unit([s.began + s.seconds for of in found for s in of])
     for place, stretches in enumerate(found):
         style = look(place)
-        x = [0.0, *(s.began + s.seconds for s in stretches)]
+        x = [0.0, *((s.began + s.seconds) / long for s in stretches)]
         y = [0, *(s.before + s.answered for s in stretches)]
         axes.plot(
             x, y, color=style.colour, linestyle=style.line, marker=style.marker, clip_on=False
@@ -88,19 +100,20 @@ def _draw_progress(axes: Axes, found: Sequence[Sequence[Stretch]]) -> None:
     axes.set_xlim(0, None)
     axes.set_ylim(0, None)
     axes.grid()
-    axes.set_xlabel("seconds")
+    axes.set_xlabel(unit)
     axes.set_ylabel("answers")
 
 
 def _draw_stages(axes: Axes, times: Sequence[dict[str, float]]) -> None:
     """Draw where the time went, a stacked bar per model, from the top."""
     names = list(dict.fromkeys(name for of in times for name in of))
+    unit, long = time_unit([sum(of.values()) for of in times])
     for row, of in enumerate(times):
         left = 0.0
         for place, name in enumerate(names):
             axes.barh(
                 row,
-                of.get(name, 0.0),
+                of.get(name, 0.0) / long,
                 left=left,
                 height=0.62,
                 color=COLOURS[place % len(COLOURS)],
@@ -109,7 +122,7 @@ def _draw_stages(axes: Axes, times: Sequence[dict[str, float]]) -> None:
                 linewidth=0.3,
                 label=label(name, 20) if row == 0 else None,
             )
-            left += of.get(name, 0.0)
+            left += of.get(name, 0.0) / long
     axes.set_ylim(len(times) - 0.5, -0.5)
     axes.set_yticks([])
     for row in range(len(times)):
@@ -123,7 +136,7 @@ def _draw_stages(axes: Axes, times: Sequence[dict[str, float]]) -> None:
             clip_on=False,
         )
     axes.set_xlim(0, None)
-    axes.set_xlabel("seconds of the model's time, by stage")
+    axes.set_xlabel(f"{unit} of the model's time, by stage")
     axes.legend(
         loc="lower left",
         bbox_to_anchor=(-0.03, 1.0),
