@@ -60,8 +60,8 @@ report: install ## build/report: the demo on all twelve columns, and the demo ag
 	@rm -rf build/report && mkdir -p build/report/runs
 	@$(BIN)/llava-eval run --model demo --tasks all --out build/report/runs/demo >build/report/runs/demo.txt 2>&1 || \
 	  { cat build/report/runs/demo.txt >&2; exit 1; }
-	@$(BIN)/python -m llava_eval.demo.damage --out build/report/runs/damaged-demo
-	@$(BIN)/llava-eval run --model build/report/runs/damaged-demo --data mini --tasks all \
+	@$(BIN)/python -m llava_eval.demo.damage --out build/damaged-demo
+	@$(BIN)/llava-eval run --model build/damaged-demo --data mini --tasks all \
 	  --out build/report/runs/damaged >build/report/runs/damaged.txt 2>&1 || \
 	  { cat build/report/runs/damaged.txt >&2; exit 1; }
 	@$(BIN)/llava-eval report build/report/runs/demo --out build/report/demo $(ARGS)

@@ -1,6 +1,6 @@
 """Runs to a report: the page, its samples, its figures.
 
-    read_subject -> prepare_folder -> write_samples (streamed) -> figures -> render_page
+read_subject -> prepare_folder -> write_samples (streamed) -> draw_all -> render_page
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from pathlib import Path
 
 from llava_eval.files import write_text
 from llava_eval.report.browse import Written, write_samples
-from llava_eval.report.build_folder import PAGE, prepare_folder
+from llava_eval.report.build_folder import FIGURES, PAGE, prepare_folder
+from llava_eval.report.figures import as_svg, draw_all, save
 from llava_eval.report.page import Drawing, render_page
 from llava_eval.report.subject import Subject
 
@@ -50,7 +51,7 @@ def build_report(
         out: Made if it does not exist; an earlier report in it is replaced.
         images: "full", "thumbnails", "none", or "auto"; see `browse.write_samples`.
         samples: Whether it has the samples.
-        figures: Formats of plots to write as files too: png, svg, pdf.
+        figures: Formats of plots to write as files too: png, svg.
 
     Raises:
         UsageError: The folder holds something else.
@@ -68,11 +69,17 @@ def build_report(
         list(_remarks(written, images)),
     )
     write_text(out / PAGE, page)
-    return Built(out / PAGE, written, size + len(page.encode()))
+    files = [path for path in (out / FIGURES).glob("*") if path.is_file()]
+    size += len(page.encode()) + sum(path.stat().st_size for path in files)
+    return Built(out / PAGE, written, size)
 
 
 def _drawings(subject: Subject, out: Path, formats: Sequence[str]) -> Iterator[Drawing]:
-    return iter(())
+    """Draw each figure once, for the page and for the files."""
+    for drawn in draw_all(subject):
+        for form in formats:
+            save(drawn.figure, out / FIGURES / f"{drawn.name}.{form}")
+        yield Drawing(drawn.name, drawn.title, drawn.description, as_svg(drawn), drawn.task)
 
 
 def _remarks(written: Sequence[Written], images: str) -> Iterator[str]:

@@ -12,7 +12,8 @@ from llava_eval.version import __version__
 
 MARKER = "report.json"
 PAGE = "index.html"
-FOLDERS = ("data", "images", "figures")
+FIGURES = "figures"
+FOLDERS = ("data", "images", FIGURES)
 KIND = "llava-eval report"
 
 

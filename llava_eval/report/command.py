@@ -13,7 +13,7 @@ from llava_eval.report.subject import Subject, read_subject
 from llava_eval.tables import printable
 
 OUT = Path("results/report")
-FIGURE_FORMATS = ("png", "svg", "pdf")
+FIGURE_FORMATS = ("png", "svg")
 
 
 def report(options: argparse.Namespace) -> int:

@@ -91,17 +91,20 @@ class List {
   }
 
   step(by) {
-    if (!this.rows.length) return;
-    const place = this.chosen < 0 ? 0 : this.chosen + by;
-    this.choose(this.rows[Math.min(this.rows.length - 1, Math.max(0, place))], true);
+    this.go(this.chosen < 0 ? 0 : this.chosen + by);
+  }
+
+  go(place) {
+    const last = this.rows.length - 1;
+    if (last >= 0) this.choose(this.rows[Math.min(last, Math.max(0, place))], true);
   }
 
   key(event) {
     const page = Math.max(1, Math.floor(this.box.clientHeight / ROW) - 1);
     const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page };
     if (event.key in steps) this.step(steps[event.key]);
-    else if (event.key === "Home") this.step(-this.rows.length);
-    else if (event.key === "End") this.step(this.rows.length);
+    else if (event.key === "Home") this.go(0);
+    else if (event.key === "End") this.go(this.rows.length);
     else return;
     event.preventDefault();
   }

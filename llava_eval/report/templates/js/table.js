@@ -40,7 +40,7 @@ function startTables() {
   }
 }
 
-// A link to something in a closed <details> opens it, and lets a reader's cursor follow.
+// A link to something in a closed <details> opens it; one to a run opens how it was made.
 function openTarget() {
   if (!location.hash || location.hash.startsWith("#/")) return;
   const target = byId(decodeURIComponent(location.hash.slice(1)));
@@ -48,5 +48,7 @@ function openTarget() {
   for (let box = target.closest("details"); box; box = box.parentElement.closest("details")) {
     box.open = true;
   }
+  const made = target.querySelector(":scope > details.provenance");
+  if (made) made.open = true;
   target.scrollIntoView();
 }
