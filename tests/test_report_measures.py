@@ -79,10 +79,11 @@ def test_lengths_leave_failed_requests_out_and_count_answers_that_were_cut(tmp_p
     answers = [
         said("Yes", new_tokens=2),
         said("No there is  none", finish="length", new_tokens=128),
+        said("not counted"),
         failed("?"),
     ]
     lengths = answer_lengths(run_of(tmp_path, "pope", answers))
-    assert (lengths.words, lengths.new_tokens) == ((1, 4), (2, 128))
+    assert (lengths.words, lengths.new_tokens) == ((1, 4, 2), (2, 128))
     assert (lengths.limit, lengths.cut) == (128, 1)
 
 
