@@ -141,4 +141,3 @@ def _harmless(value: Any) -> Any:
     if type(value) is not str:  # markup is our own
         return value
     return "\n".join(printable(line) for line in value.split("\n"))
-

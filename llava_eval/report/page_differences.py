@@ -14,17 +14,17 @@ class DifferenceView:
 
     task: str
     metric: str
-    baseline: str
-    candidate: str
-    difference: str
-    interval: str
-    sort: str
-    p: str
-    gained: str
-    lost: str
-    samples: str
     verdict: str
     notes: list[str]
+    baseline: str = ""
+    candidate: str = ""
+    difference: str = ""
+    interval: str = ""
+    sort: str = ""
+    p: str = ""
+    gained: str = ""
+    lost: str = ""
+    samples: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,13 @@ def _line(task: TaskComparison) -> DifferenceView:
     found = task.measured
     notes = [*(each.words for each in task.apart), *task.notes]
     if not found.samples:
-        return DifferenceView(task.task, task.metric, *[""] * 9, task.verdict, notes)
+        return DifferenceView(task.task, task.metric, task.verdict, notes)
     change = found.difference
     return DifferenceView(
         task.task,
         task.metric,
+        task.verdict,
+        notes,
         show_number(found.baseline),
         show_number(found.candidate),
         show_signed(change.value),
@@ -71,8 +73,6 @@ def _line(task: TaskComparison) -> DifferenceView:
         f"{len(found.gained):,}",
         f"{len(found.lost):,}",
         f"{found.samples:,}",
-        task.verdict,
-        notes,
     )
 
 
