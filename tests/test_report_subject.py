@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
+from llava_eval.engines.replay import ReplayEngine
 from llava_eval.errors import UsageError
+from llava_eval.records import Prediction
 from llava_eval.report.subject import read_subject
+from llava_eval.runner import Nobody, run_task
+from llava_eval.samples import read_samples
+from llava_eval.task import load_task
 from tests.boards import replayed
 
 
@@ -88,3 +94,37 @@ def test_runs_that_are_not_finished_are_nothing_to_report_on(runs: Path, tmp_pat
     (tmp_path / "pope" / "result.json").unlink()
     with pytest.raises(UsageError, match="no finished run"):
         read_subject([tmp_path])
+
+
+def test_a_task_of_ones_own_is_read_with_its_card(runs: Path, tmp_path: Path) -> None:
+    cards = tmp_path / "cards"
+    cards.mkdir()
+    card = load_task("pope").home / "pope.yaml"
+    text = card.read_text().replace("name: pope", "name: digits").replace("mini: mini/", "file: ")
+    (cards / "digits.yaml").write_text(text)
+    shutil.copy(card.parent / "mini/pope.parquet", cards)
+    task = load_task("digits", cards)
+    data = read_samples(task, str(cards / "pope.parquet"))
+    answers = {sample.id: Prediction(sample.id, "Yes") for sample in data.samples}
+    engine, folder = ReplayEngine(answers, "own"), tmp_path / "runs/digits"
+    run_task(task, data, engine, "own", folder, False, Nobody())
+    [run] = read_subject([folder], tasks_dir=cards).runs
+    assert (run.task.name, len(run.scores)) == ("digits", 324)
+    with pytest.raises(UsageError, match=r"runs/digits: task 'digits' is not known; .*--tasks-dir"):
+        read_subject([folder])
+
+
+def test_other_rows_than_those_of_the_run_are_read_only_if_forced(
+    runs: Path, tmp_path: Path
+) -> None:
+    lines = (runs / "a/mme/scores.jsonl").read_text().splitlines()
+    rows = [
+        {"question_id": f"{i // 2}.png", "question": "?", "answer": "Yes", "category": "OCR"}
+        for i in range(len(lines))
+    ]
+    other = tmp_path / "other.jsonl"
+    other.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    [run] = read_subject([runs / "a/mme"], data=str(other)).runs
+    assert "does not hold the rows" in run.why_no_rows
+    [run] = read_subject([runs / "a/mme"], data=str(other), force=True).runs
+    assert (run.why_no_rows, len(run.scores)) == ("", len(rows))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from llava_eval.records import DataSet, Result, Score
 from llava_eval.samples import read_samples
 from llava_eval.sides import Side, read_side, rows_among, score_side
 from llava_eval.store import find_runs
-from llava_eval.task import TABLE, Task, load_task
+from llava_eval.task import Task, load_task
 
 
 @dataclass(frozen=True)
@@ -167,8 +167,7 @@ def _compared(
         return None
     left, right = ({r.task.name: r.folder for r in runs if r.model == model} for model in models)
     unread = {run.task.name for run in runs if run.data is None}
-    shared = [name for name in _in_order({**left, **right}) if name in left and name in right]
-    names = [name for name in shared if name not in unread]
+    names = [name for name in left if name in right and name not in unread]
     if not names:
         return None
     return compare_folders(
@@ -180,7 +179,3 @@ def _compared(
         force=force,
         titles=(models[0], models[1]),
     )
-
-
-def _in_order(names: Mapping[str, Path]) -> list[str]:
-    return sorted(names, key=lambda n: (TABLE.index(n) if n in TABLE else len(TABLE), n))
