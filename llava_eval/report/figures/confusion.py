@@ -111,7 +111,7 @@ def _draw_bias(axes: Axes, matrix: LetterMatrix, reach: float) -> None:
     axes.set_ylim(-reach, reach)
     axes.set_xlim(-0.5, len(matrix.letters) + 0.5)  # as wide as the matrix, "none" included
     for place, value in enumerate(bias):
-        text = f"{value:+.1f}".replace("-", "−") if value else "0"
+        text = f"{value:+.1f}".replace("-", "−") if abs(value) >= 0.05 else "0"
         up = value >= 0
         axes.annotate(
             text,

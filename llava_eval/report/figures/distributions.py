@@ -51,7 +51,7 @@ def lengths(runs: Sequence[TaskRun]) -> Figure | None:
     panels = [("words", [found.words for found in measured])]
     if any(found.new_tokens for found in measured):
         panels.append(("new tokens", [found.new_tokens for found in measured]))
-    figure = new_figure(DOUBLE if len(panels) == 2 else SINGLE, 2.0)
+    figure = new_figure(DOUBLE if len(panels) == 2 else SINGLE, 1.75)
     for axes, (unit, values) in zip(
         figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
     ):
@@ -140,7 +140,7 @@ def yes_share(runs: Sequence[TaskRun]) -> Figure | None:
     names = list(dict.fromkeys(name for of in shares for name in of))
     if not names:
         return None
-    figure = new_figure(DOUBLE, row_height(len(runs)) * len(names) + 0.95)
+    figure = new_figure(DOUBLE, row_height(len(runs)) * len(names) + 0.45)
     axes = figure.subplots()
     draw_rows(axes, ["all", *labels([name for name in names if name], 40)])
     _draw_expected(axes, names, shares)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from llava_eval.records import Estimate
-from llava_eval.report.figures.style import INK, SMALL, Look
+from llava_eval.report.figures.style import INK, PAPER, SMALL, Look
 from llava_eval.tables import show
 
 MOST_WRITTEN = 3  # models whose numbers can be written beside their dots
@@ -84,7 +84,7 @@ def _draw_dot(
         marker=look.marker,
         markersize=size,
         color=look.colour,
-        markerfacecolor="none" if hollow else look.colour,
+        markerfacecolor=PAPER if hollow else look.colour,
         clip_on=False,
         zorder=3,
     )

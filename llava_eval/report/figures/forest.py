@@ -61,7 +61,7 @@ def forest(subject: Subject, published: Sequence[str] = PUBLISHED) -> Figure | N
     if not blocks:
         return None
     tall = row_height(len(series))
-    figure = new_figure(DOUBLE, tall * sum(map(len, blocks)) + 0.55 * len(blocks) + 0.6)
+    figure = new_figure(DOUBLE, tall * sum(map(len, blocks)) + 0.45 * len(blocks) + 0.1)
     panels = figure.subplots(
         len(blocks), 1, squeeze=False, height_ratios=[len(block) for block in blocks]
     )

@@ -67,7 +67,7 @@ def groups(runs: Sequence[TaskRun]) -> Figure | None:
         return None
     metrics = metrics_of(found)
     shown = [_largest(part, found, metrics[0]) for part in parts]
-    height = row_height(len(runs)) * sum(len(p.names) for p in shown) + 0.28 * len(shown) + 0.75
+    height = row_height(len(runs)) * sum(len(p.names) for p in shown) + 0.2 * len(shown) + 0.35
     figure = new_figure(DOUBLE, height)
     panels = figure.subplots(
         len(shown),
@@ -113,7 +113,7 @@ def groupings(results: Sequence[Result]) -> list[Grouping]:
     combined = tuple(name for name in names if name.startswith(INTEGRATION))
     if combined:
         single = tuple(name for name in names if name not in combined)
-        return [Grouping("capability", single), Grouping("combination", combined)]
+        return [Grouping("capability", (ALL, *single)), Grouping("combination", combined)]
     parts = _partition(names, results[0])
     first, *others = parts
     return [Grouping("", (ALL, *first)), *(Grouping("", part) for part in others)]

@@ -7,12 +7,15 @@ import re
 from xml.etree import ElementTree
 
 from llava_eval.report.figures.draw import Drawn
-from llava_eval.report.figures.style import INK, style
+from llava_eval.report.figures.style import INK, PAPER, style
+from llava_eval.tables import printable
 
 SVG = "http://www.w3.org/2000/svg"
 XLINK = "http://www.w3.org/1999/xlink"
 DROPPED = ("metadata", "style")  # a style sheet would be the whole page's
-INK_IN_STYLE = re.compile(re.escape(INK) + r"(?![0-9a-f])", re.IGNORECASE)
+# Colours that are the page's: of its text, and of what the text stands on.
+THEME = {INK: "currentColor", PAPER: "Canvas"}
+THEMED = re.compile("|".join(THEME))
 
 
 def as_svg(drawn: Drawn) -> str:
@@ -54,7 +57,7 @@ def _adopt(element: ElementTree.Element, prefix: str) -> None:
         elif short == "href" and value.startswith("#"):
             element.set(name, f"#{prefix}{value[1:]}")
         elif short in ("style", "fill", "stroke", "clip-path"):
-            value = INK_IN_STYLE.sub("currentColor", value)
+            value = THEMED.sub(lambda found: THEME[found[0]], value)
             element.set(name, value.replace("url(#", f"url(#{prefix}"))
 
 
@@ -63,7 +66,7 @@ def _introduce(root: ElementTree.Element, drawn: Drawn) -> None:
     words = {"title": drawn.title, "desc": drawn.description}
     for place, (tag, text) in enumerate(words.items()):
         element = ElementTree.Element(f"{{{SVG}}}{tag}", {"id": f"{drawn.name}-{tag}"})
-        element.text = text
+        element.text = printable(text)
         root.insert(place, element)
     root.set("id", drawn.name)
     root.set("role", "img")

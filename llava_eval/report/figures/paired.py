@@ -55,7 +55,7 @@ def paired(subject: Subject) -> Figure | None:
     blocks = [[t for t in drawn if t.unit == unit] for unit in sorted({t.unit for t in drawn})]
     if not blocks:
         return None
-    height = row_height(1) * len(drawn) + 0.75 * len(blocks) + 0.5
+    height = row_height(1) * len(drawn) + 0.65 * len(blocks) + 0.05
     figure = new_figure(DOUBLE, height)
     panels = figure.subplots(
         len(blocks), 1, squeeze=False, height_ratios=[len(block) + 0.8 for block in blocks]

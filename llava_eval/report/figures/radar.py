@@ -25,6 +25,7 @@ from llava_eval.report.figures.series import (
 )
 from llava_eval.report.figures.style import (
     DOUBLE,
+    PAPER,
     SMALL,
     add_legend,
     add_note,
@@ -58,7 +59,7 @@ def radar(subject: Subject, published: Sequence[str] = PUBLISHED) -> Figure | No
     if len(board.columns) < FEWEST_AXES:
         return None
     series = [*measured_series(board), *published_series(board, published)]
-    figure = new_figure(DOUBLE, 5.6)
+    figure = new_figure(DOUBLE, 5.1)
     axes: Any = figure.add_subplot(projection="polar")
     angles = np.linspace(0, 2 * math.pi, len(board.columns), endpoint=False)
     scales = [axis_scale(column.task, series) for column in board.columns]
@@ -135,7 +136,7 @@ def _draw_series(
     closed = [*angles, angles[0]], [*radii, radii[0]]
     axes.plot(*closed, color=look.colour, linestyle=look.line, linewidth=width, zorder=2)
     for column, angle, radius in zip(board.columns, angles, radii, strict=True):
-        face = "none" if series.hollow(column.task) else look.colour
+        face = PAPER if series.hollow(column.task) else look.colour
         style = {"marker": look.marker, "markerfacecolor": face, "markeredgecolor": look.colour}
         if not math.isnan(radius):
             axes.plot([angle], [radius], color=look.colour, clip_on=False, zorder=3, **style)

@@ -26,12 +26,14 @@ R = TypeVar("R")
 SINGLE, DOUBLE = 3.25, 6.75  # inches: one column of a paper, and both
 SMALL, USUAL = 7.0, 7.5  # points, at that width
 LONGEST = 44  # characters of a name
+LINE, MOST_NOTED = 0.135, 8  # inches of a line of text; lines below a figure
 LEAST_PAD = 0.025  # beyond the ends of an axis, so that no marker is cut
 # Text, axes and everything that is neither data nor paper: `as_svg` makes it the page's colour.
 INK = "#1c1c1e"
+PAPER = "#fdfdfe"  # inside a hollow marker: what lies under it does not show through
 # Okabe and Ito's palette without its yellow and black, which are lost on white and on dark
 # paper; in an order in which neighbours differ in grey too.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#56B4E9", "#D55E00", "#CC79A7")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)), (0, (3, 1)))
 HATCHES = ("", "/////", ".....", "xxxxx", "-----")
@@ -189,17 +191,22 @@ def labels(texts: Sequence[str], most: int = LONGEST) -> list[str]:
 
 
 def add_note(figure: Figure, lines: Sequence[str]) -> None:
-    """Write what must be known below a figure, in lines that fit its width."""
+    """Write what must be known below a figure, in lines that fit its width; it grows by them."""
     width = int(figure.get_figwidth() * 72 / (SMALL * 0.53))
     wrapped = [part for line in lines if line for part in textwrap.wrap(line, width)]
+    if len(wrapped) > MOST_NOTED:
+        wrapped = [*wrapped[: MOST_NOTED - 1], "… and more; the table has every number."]
     if wrapped:
+        figure.set_figheight(figure.get_figheight() + LINE * len(wrapped))
         figure.supxlabel("\n".join(wrapped), x=0.01, ha="left", fontsize=SMALL, linespacing=1.25)
 
 
 def add_legend(figure: Figure, handles: Sequence[Any], names: Sequence[str]) -> Legend:
-    """Write a legend above a figure, in as many columns as fit its width."""
+    """Write a legend above a figure, in columns that fit its width; it grows by the legend."""
     longest = max(map(len, names)) * SMALL * 0.56 + 34  # points, the sample line included
     columns = max(1, min(len(names), int(figure.get_figwidth() * 72 / longest)))
+    rows = -(-len(names) // columns)
+    figure.set_figheight(figure.get_figheight() + LINE * 1.15 * rows)
     return figure.legend(
         handles, names, loc="outside upper left", ncols=columns, borderpad=0.1, columnspacing=1.2
     )

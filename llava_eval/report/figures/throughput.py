@@ -52,7 +52,7 @@ def speed(runs: Sequence[TaskRun]) -> Figure | None:
         return None
     times = [stage_seconds(of) for of in found]
     staged = any(times)
-    figure = new_figure(DOUBLE if staged else SINGLE, max(2.1, 1.25 + 0.24 * len(runs)))
+    figure = new_figure(DOUBLE if staged else SINGLE, max(1.85, 1.05 + 0.24 * len(runs)))
     panels = figure.subplots(1, 2 if staged else 1, squeeze=False)[0]
     _draw_progress(panels[0], found)
     names = labels([run.model for run in runs], 30)
