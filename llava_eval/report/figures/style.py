@@ -36,7 +36,8 @@ PAPER = "#fdfdfe"  # inside a hollow marker: what lies under it does not show th
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#56B4E9", "#D55E00", "#CC79A7")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)), (0, (3, 1)))
-HATCHES = ("", "/////", ".....", "xxxxx", "-----")
+# No dots: as outlines in an SVG they take half a megabyte.
+HATCHES = ("", "/////", "\\\\\\\\\\", "xxxxx", "-----")
 CJK = (
     "Noto Sans CJK SC",
     "Noto Sans CJK JP",
@@ -58,6 +59,7 @@ SETTINGS: dict[str, Any] = {
     "ytick.labelsize": SMALL,
     "legend.fontsize": SMALL,
     "figure.labelsize": SMALL,
+    "font.sans-serif": ["DejaVu Sans"],
     "text.color": INK,
     "axes.edgecolor": INK,
     "axes.labelcolor": INK,
@@ -100,7 +102,7 @@ def style(salt: str = "llava-eval") -> Iterator[None]:
     """
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        fonts = ["DejaVu Sans", *installed_fonts()]
+        fonts = ["DejaVu Sans", *installed_fonts(), "sans-serif"]
         matplotlib.rcParams.update({**SETTINGS, "font.family": fonts, "svg.hashsalt": salt})
         yield
 
@@ -116,7 +118,9 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
                 for text in figure.findobj(Text):
                     text.set_parse_math(False)
                 # Laid out once: that is most of the time that a figure takes.
-                figure.draw_without_rendering()
+                engine = figure.get_layout_engine()
+                if engine is not None:
+                    engine.execute(figure)
                 figure.set_layout_engine("none")
             return figure
 
