@@ -411,6 +411,7 @@ def test_figures_are_as_wide_as_a_papers_columns_at_300_dpi(two: Subject, tmp_pa
 
 def test_no_text_is_smaller_than_seven_points_or_outside(two: Subject) -> None:
     for drawn in draw_all(two):
+        drawn.figure.draw_without_rendering()
         width, height = drawn.figure.get_size_inches() * drawn.figure.dpi
         for text in set(drawn.figure.findobj(Text)) - ticks_out_of_view(drawn.figure):
             if text.get_text().strip() and text.get_visible():

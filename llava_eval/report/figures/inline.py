@@ -42,8 +42,12 @@ def as_svg(drawn: Drawn) -> str:
 
 
 def _drop(root: ElementTree.Element) -> None:
+    """Leave out what is not drawn: styles, metadata, white space between elements."""
     for parent in list(root.iter()):
+        if parent.text and not parent.text.strip():
+            parent.text = None
         for child in list(parent):
+            child.tail = None
             if child.tag.rpartition("}")[2] in DROPPED:
                 parent.remove(child)
 
