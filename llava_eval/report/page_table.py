@@ -105,14 +105,17 @@ def show_number(value: float | None) -> str:
 
 
 def show_interval(estimate: Estimate) -> str:
-    """Write an interval; "" where there is none.
+    """Write an interval; "" where there is none. Thousands of points have no decimals.
 
     >>> show_interval(Estimate(85.9, 84.94, 86.96, 8910))
     '84.9–87.0'
+    >>> show_interval(Estimate(1850.0, 1719.6, 1922.5, 134))
+    '1,720–1,922'
     """
     if estimate.low is None or estimate.high is None:
         return ""
-    return f"{estimate.low:,.1f}–{estimate.high:,.1f}"
+    places = 0 if estimate.high >= 1000 else 1
+    return f"{estimate.low:,.{places}f}–{estimate.high:,.{places}f}"
 
 
 def _cell(cell: Cell | None, task: str, subject: Subject, model: str) -> CellView:
