@@ -438,7 +438,9 @@ def test_the_users_own_style_neither_changes_the_figures_nor_is_changed(
     one: Subject, tmp_path: Path
 ) -> None:
     plain = save(forest(one) or Figure(), tmp_path / "plain" / "forest.png").read_bytes()
-    with matplotlib.rc_context({"font.size": 20, "axes.facecolor": "red"}):
+    with matplotlib.rc_context(
+        {"font.size": 20, "legend.handlelength": 6, "xtick.direction": "in"}
+    ):
         before = dict(matplotlib.rcParams)
         odd = save(forest(one) or Figure(), tmp_path / "odd" / "forest.png").read_bytes()
         assert dict(matplotlib.rcParams) == before
