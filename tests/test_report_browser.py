@@ -206,6 +206,16 @@ def test_a_sample_shows_all_that_is_known_of_it(browser: Browser, report: Path) 
         expect(details).to_contain_text("score 0")
 
 
+def test_a_judges_reply_stands_with_its_sample(browser: Browser, tmp_path: Path) -> None:
+    replayed(tmp_path / "run" / "mmvet", "mmvet", set(), "judged")
+    sample = read_samples(load_task("mmvet"), "mini").samples[0]
+    reply = {"id": sample.id, "replies": ["0.7, for it is mostly right"]}
+    (tmp_path / "run" / "mmvet" / "grades.jsonl").write_text(json.dumps(reply) + "\n")
+    build_report(read_subject([tmp_path / "run"]), tmp_path / "report")
+    with opened(browser, tmp_path / "report", f"#/mmvet/{quote(sample.id, safe='')}") as page:
+        expect(page.get_by_label("Judge’s reply")).to_have_text("0.7, for it is mostly right")
+
+
 def test_the_image_opens_in_full_and_closes(browser: Browser, report: Path) -> None:
     with opened(browser, report, "#/pope") as page:
         options(page).first.click()
@@ -388,6 +398,7 @@ def test_a_phone_need_not_scroll_sideways(browser: Browser, report: Path, addres
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
+@pytest.mark.slow
 def test_twenty_thousand_samples_scroll_smoothly(browser: Browser, long: Path) -> None:
     with opened(browser, long, "#/pope") as page:
         assert listed(page) == 20_000
