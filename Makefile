@@ -58,10 +58,10 @@ leaderboard: install ## write results/README.md, and show the table of all runs 
 .PHONY: report
 report: install ## build/report: the demo on all twelve columns, and the demo against a damaged one
 	@rm -rf build/report && mkdir -p build/report/runs
-	@$(BIN)/llava-eval run --model demo --tasks all --out build/report/runs/demo >build/report/runs/demo.txt 2>&1 || \
+	@OMP_NUM_THREADS=1 $(BIN)/llava-eval run --model demo --tasks all --out build/report/runs/demo >build/report/runs/demo.txt 2>&1 || \
 	  { cat build/report/runs/demo.txt >&2; exit 1; }
 	@$(BIN)/python -m llava_eval.demo.damage --out build/damaged-demo
-	@$(BIN)/llava-eval run --model build/damaged-demo --data mini --tasks all \
+	@OMP_NUM_THREADS=1 $(BIN)/llava-eval run --model build/damaged-demo --data mini --tasks all \
 	  --out build/report/runs/damaged >build/report/runs/damaged.txt 2>&1 || \
 	  { cat build/report/runs/damaged.txt >&2; exit 1; }
 	@$(BIN)/llava-eval report build/report/runs/demo --out build/report/demo $(ARGS)
