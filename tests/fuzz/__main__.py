@@ -1,16 +1,18 @@
 """Run the fuzzer: `python -m tests.fuzz [TARGET ...] --seconds 30`.
 
-Needs atheris (`pip install .[fuzz]`: Linux, Python 3.11 to 3.13), which is libFuzzer with the
+Needs atheris (`make fuzz` installs it: Linux, Python 3.11 to 3.13), which is libFuzzer with the
 coverage of Python code. Every target gets a process of its own. What it finds lies under
-build/fuzz/<target>; with its fix it is kept under tests/fuzz/found and tried by the test suite.
+build/fuzz/<target>; with its fix it is kept under tests/fuzz/found, which the test suite tries.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 WORK = Path("build/fuzz")
@@ -30,10 +32,14 @@ def main() -> int:
     options = parser.parse_args()
     print("| target | executions | found |\n|---|---:|---:|")
     found = executed = 0
-    for name in options.targets or TARGETS:
-        count, findings = fuzz(name, options.seconds)
-        print(f"| {name} | {count:,} | {findings} |", flush=True)
-        found, executed = found + findings, executed + count
+    # A file is written for every input: in memory, where there is room for files.
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="llava-eval-fuzz-", dir=memory) as folder:
+        tempfile.tempdir = os.environ["TMPDIR"] = folder  # libFuzzer ends without Python's exit
+        for name in options.targets or TARGETS:
+            count, findings = fuzz(name, options.seconds)
+            print(f"| {name} | {count:,} | {findings} |", flush=True)
+            found, executed = found + findings, executed + count
     print(f"| all | {executed:,} | {found} |")
     return 1 if found else 0
 

@@ -6,8 +6,9 @@ way the program does; `LlavaEvalError` is a refusal, any other exception a findi
 
 from __future__ import annotations
 
+import atexit
 import dataclasses
-import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from functools import cache
@@ -40,9 +41,10 @@ for module in (build, comparison, ties):  # to parse every card for every input 
 
 @cache
 def place() -> Path:
-    """Return a folder in memory, where there is one: a file is written for every input."""
-    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    return Path(tempfile.mkdtemp(prefix="llava-eval-fuzz-", dir=memory))
+    """Return a folder that is removed when Python ends."""
+    folder = tempfile.mkdtemp(prefix="llava-eval-fuzz-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def _file(name: str, content: bytes) -> Path:
@@ -266,14 +268,14 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
 }
 
 
-def attempt(name: str, data: bytes) -> bool:
+def attempt(name: str, data: bytes) -> str | None:
     """Give bytes to a target.
 
     Returns:
-        Whether they were read; False if they were refused in our own words.
+        What the program says where it refuses them; None if it reads them.
     """
     try:
         TARGETS[name](data)
-    except LlavaEvalError:
-        return False
-    return True
+    except LlavaEvalError as error:
+        return str(error)
+    return None
