@@ -19,6 +19,7 @@ WORK = Path("build/fuzz")
 EXECUTED = re.compile(r"stat::number_of_executed_units:\s*(\d+)")
 MOST_MEMORY = 2500  # MiB
 LONGEST = 30  # seconds for one input
+LARGEST = {"loading": 700_000}  # bytes; the weights of the checkpoint are 610,561
 WORDS = Path(__file__).parent / "words.dict"
 
 
@@ -46,17 +47,17 @@ def main() -> int:
 
 def fuzz(name: str, seconds: int) -> tuple[int, int]:
     """Fuzz one target in a process of its own: executions, and 1 if it stopped at a finding."""
-    from tests.fuzz.seeds import SEEDS
+    from tests.fuzz.seeds import SEEDS, found
 
     corpus = WORK / name / "corpus"
     corpus.mkdir(parents=True, exist_ok=True)
-    for number, seed in enumerate(SEEDS[name]()):
+    for number, seed in enumerate([*SEEDS[name](), *found(name).values()]):
         (corpus / f"seed-{number}").write_bytes(seed)
     command = [
         *(sys.executable, "-m", "tests.fuzz.one", name, str(corpus)),
         *(f"-max_total_time={seconds}", "-print_final_stats=1", f"-dict={WORDS}"),
         *(f"-artifact_prefix={WORK / name}/", f"-timeout={LONGEST}"),
-        *(f"-rss_limit_mb={MOST_MEMORY}", "-verbosity=0", "-max_len=20000"),
+        *(f"-rss_limit_mb={MOST_MEMORY}", "-verbosity=0", f"-max_len={LARGEST.get(name, 20_000)}"),
     ]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     (WORK / name / "log.txt").write_text(done.stdout + done.stderr, encoding="utf-8")
