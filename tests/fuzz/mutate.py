@@ -69,6 +69,8 @@ def _lines(text: str, rng: random.Random) -> str:
 
 
 def _yaml(text: str, rng: random.Random) -> str:
+    if text.startswith(("{", "[")):  # JSON is YAML too, and has a change of its own
+        return ""
     content = yaml.safe_load(text)
     if not isinstance(content, dict):
         return ""
