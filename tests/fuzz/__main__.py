@@ -1,7 +1,7 @@
 """Run the fuzzer: `python -m tests.fuzz [TARGET ...] --seconds 30`.
 
-Needs atheris (`make fuzz` installs it: x86-64 Linux, Python 3.11 to 3.13), which is libFuzzer with the
-coverage of Python code. Every target gets a process of its own. What it finds lies under
+Needs atheris (`make fuzz` installs it: x86-64 Linux, Python 3.11 to 3.13), which is libFuzzer with
+the coverage of Python code. Every target gets a process of its own. What it finds lies under
 build/fuzz/<target>; with its fix it is kept under tests/fuzz/found, which the test suite tries.
 """
 
