@@ -124,6 +124,11 @@ bench-overhead: install ## time everything that is not the model, for 100,000 qu
 coverage: install ## how often the intervals cover, into docs/intervals.md (two minutes)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m llava_eval.bench.coverage --out docs/intervals.md
 
+.PHONY: fuzz
+fuzz: install ## fuzz every reader and rule, 30 seconds each (ARGS='--seconds 60'; x86-64 Linux, Python 3.11 to 3.13)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]' --constraint constraints.txt
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz $(ARGS)
+
 .PHONY: clean
 clean: ## remove the environment, caches and wheels
 	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from llava_eval.digests import digest_of, digest_of_file
-from llava_eval.errors import ModelError, first_line
+from llava_eval.errors import ModelError, brief, first_line
 from llava_eval.hub import hub_fault, hub_reason
 from llava_eval.resources import resource
 from llava_eval.retries import patiently, read_bytes
@@ -64,8 +64,8 @@ def find_checkpoint(
     folder, commit, config = _find(model, revision, allow_pickle, trust_remote_code)
     if config.get("model_type") != "llava":
         raise ModelError(
-            f"{folder}: model_type is {config.get('model_type')!r}, must be 'llava': checkpoints "
-            "of LlavaForConditionalGeneration, such as llava-hf/llava-1.5-7b-hf"
+            f"{folder}: model_type is {brief(config.get('model_type'))}, must be 'llava': "
+            "checkpoints of LlavaForConditionalGeneration, such as llava-hf/llava-1.5-7b-hf"
         )
     for part in ("text_config", "vision_config"):
         if not isinstance(config.get(part), dict):  # transformers would build a 7B model for it
@@ -170,9 +170,16 @@ def _refuse_remote_code(folder: Path) -> None:
 
 def _has_key(key: str, value: Any) -> bool:
     """Look for a key at any depth; parsed, since JSON can write a letter in two ways."""
-    if isinstance(value, dict):
-        return key in value or any(_has_key(key, item) for item in value.values())
-    return isinstance(value, list) and any(_has_key(key, item) for item in value)
+    left = [value]  # no recursion: JSON may be nested deeper than Python calls
+    while left:
+        item = left.pop()
+        if isinstance(item, dict):
+            if key in item:
+                return True
+            left.extend(item.values())
+        elif isinstance(item, list):
+            left.extend(item)
+    return False
 
 
 def _weight_files(folder: Path, allow_pickle: bool) -> list[Path]:
@@ -200,9 +207,9 @@ def _check_shards(folder: Path, weights: list[Path]) -> None:
         if not isinstance(shards, dict):
             raise ModelError(f"{path}: no weight_map; is the file complete?")
         for name in shards.values():
-            if name not in known:
+            if not isinstance(name, str) or name not in known:
                 raise ModelError(
-                    f"{path}: names {name!r}, which is not among the weights beside it"
+                    f"{path}: names {brief(name)}, which is not among the weights beside it"
                 )
 
 

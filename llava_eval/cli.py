@@ -18,7 +18,7 @@ from llava_eval.engines import ENGINES, EngineSettings
 from llava_eval.errors import LlavaEvalError, UnfinishedError, UsageError
 from llava_eval.explain import DEFAULT, explain, show_explanations
 from llava_eval.files import write_json, write_text
-from llava_eval.grades import Grading, read_grading, score_graded
+from llava_eval.grades import JUDGE, Grading, read_grading
 from llava_eval.judges.judge import JUDGES, JudgeSettings
 from llava_eval.judges.session import Session, open_session
 from llava_eval.leaderboard import FORMATS, Choice, build_leaderboard, refuse_mixture
@@ -27,6 +27,7 @@ from llava_eval.records import Result
 from llava_eval.runner import evaluate, run_root
 from llava_eval.samples import read_samples
 from llava_eval.scorers import SCORERS, JudgedScorer
+from llava_eval.scoring import score_predictions
 from llava_eval.signals import Terminated, sigterm_as_interrupt
 from llava_eval.store import GRADES, find_runs, result_to_json, write_scores
 from llava_eval.submissions import submit_run
@@ -209,7 +210,10 @@ def _score(options: argparse.Namespace) -> int:
     task = load_task(options.task, options.tasks_dir)
     data = read_samples(task, options.data)
     predictions = load_predictions(options.predictions, task, data)
-    scores, result = score_graded(task, data, predictions, _grading(options.grades))
+    given = _grading(options.grades)
+    scores, result = score_predictions(
+        task, data, predictions, given.replies, given.judge, given.dialect
+    )
     say(result_table(result))
     if options.json:
         write_json(options.json, result_to_json(result))
@@ -222,7 +226,8 @@ def _grading(path: Path | None) -> Grading:
     """Read grades: of a run folder, with whose they are; else as they are."""
     if path is None:
         return Grading()
-    return read_grading(path.parent) if path.name == GRADES else Grading(load_grades(path))
+    ours = path.name == GRADES and (path.parent / JUDGE).exists()
+    return read_grading(path.parent) if ours else Grading(load_grades(path))
 
 
 def _submit(options: argparse.Namespace) -> int:

@@ -144,7 +144,6 @@ def effort_lines(efforts: Sequence[Effort]) -> list[str]:
         lines.append(f"time: {shares}{beside}")
     peak = max(effort.peak_memory_bytes for effort in efforts)
     lines += [f"memory: at most {peak / 2**20:,.0f} MiB"] if peak else []
-    lines += [note for effort in efforts for note in effort.notes]
     return lines + [line for effort in efforts for line in usage_lines(effort.usage)]
 
 

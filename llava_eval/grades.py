@@ -167,7 +167,7 @@ def read_grading(folder: Path) -> Grading:
     path = folder / GRADES
     if not path.exists():
         return Grading()
-    replies = {name: said for name, said in load_grades(path).items() if said}
+    replies = load_grades(path)
     if not (folder / JUDGE).exists() or not replies:
         return Grading(replies)
     identity = read_judge(folder)["identity"]

@@ -27,7 +27,10 @@ from llava_eval.retries import open_patiently, read_bytes
 ROWS_AT_ONCE = 1000  # taken out of an Arrow table
 MOST_ROWS = 10_000_000  # a kilobyte of parquet can stand for billions; VQAv2 has 447,793
 # What pyarrow, pandas and datasets raise for a broken file, besides their own.
-BROKEN = (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError)
+BROKEN = (
+    *(AttributeError, IndexError, KeyError, OverflowError),
+    *(RecursionError, TypeError, ValueError),
+)
 WHOLE_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
@@ -219,10 +222,10 @@ def _check_saved(path: Path) -> None:
     """Check that the tables of a `save_to_disk` folder are in it."""
     state = parse_json(read_text(path / "state.json"), str(path / "state.json"))
     files = state.get("_data_files") if isinstance(state, dict) else None
-    names = [file.get("filename") if isinstance(file, dict) else None for file in files or ()]
-    if not names:
+    if not isinstance(files, list) or not files:
         raise DataError(f"{path / 'state.json'}: names no _data_files; is the folder complete?")
-    for name in names:
+    for file in files:
+        name = file.get("filename") if isinstance(file, dict) else None
         if not isinstance(name, str):
             raise DataError(f"{path / 'state.json'}: {brief(name)} is no name of a file")
         inside(path, name)

@@ -32,6 +32,7 @@ from llava_eval.prompts import build_request
 from llava_eval.records import DataSet, Json, Prediction, Result
 from llava_eval.run_folder import Effort, RunFolder
 from llava_eval.samples import default_source, draw, read_samples
+from llava_eval.store import with_happenings
 from llava_eval.task import Task, load_task, task_names
 from llava_eval.until import check_scored_here, check_until, growing_draws, narrow_enough
 from llava_eval.version import __version__
@@ -236,6 +237,7 @@ def run_task(
             scores, result = score_graded(task, part, _answers_to(part, run), grading)
             if until is not None and narrow_enough(result.headline, until):
                 break
+        result = with_happenings(result, run.run)
         run.finish(scores, result)
     watcher.finish(Outcome(result, folder, run.efforts))
     return result

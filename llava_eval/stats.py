@@ -110,7 +110,8 @@ def _clustered_mean(numbers: Array, clusters: Sequence[str] | Numbers) -> _Mean:
     mean = math.fsum(numbers) / len(numbers)  # exact: the order of the rows moves no digit
     owner = clusters if isinstance(clusters, np.ndarray) else cluster_numbers(clusters)
     sizes = np.bincount(owner)
-    sums = np.bincount(owner, weights=numbers - mean)
+    order = np.argsort(numbers, kind="stable")  # sums of fractions hang on their order
+    sums = np.sort(np.bincount(owner[order], weights=numbers[order] - mean))
     if len(sizes) == 1:
         return _Mean(mean, 0.0, 1.0, 0.0)
     n_clusters = len(sums)

@@ -98,6 +98,18 @@ def read_json(path: Path) -> Json:
     return content
 
 
+def with_happenings(result: Result, run: Json) -> Result:
+    """Add to a result what its run met on the way, such as a shortage of memory.
+
+    Args:
+        result: Of the run.
+        run: Content of its `run.json`.
+    """
+    told = [note for effort in run.get("efforts", []) for note in effort.get("notes", [])]
+    words = "; ".join(dict.fromkeys(told))
+    return dataclasses.replace(result, notes={**result.notes, "engine": words}) if told else result
+
+
 def result_to_json(result: Result) -> Json:
     """Return what `result.json` and `score --json` hold; the names are a contract."""
     content = dataclasses.asdict(result)

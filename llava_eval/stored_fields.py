@@ -9,6 +9,7 @@ import dataclasses
 import math
 import typing
 from collections.abc import Mapping
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any
 
@@ -30,13 +31,19 @@ def check_fields(content: Mapping[str, Any], where: str) -> None:
     Raises:
         RunError: A field that is known has a value of another type.
     """
-    for name, kind in (typing.get_type_hints(Result) | SEALED).items():
+    for name, kind in (_hints(Result) | SEALED).items():
         if name in content:
             _check(kind, content[name], where, name)
     prompt = content.get("prompt", {})
     for name, kind in (("lines", list[str]), ("question", str)):
         if name in prompt:
             _check(kind, prompt[name], f"{where}: prompt", name)
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    """Return the types of a record's fields, whose text Python would parse anew each time."""
+    return typing.get_type_hints(kind)
 
 
 def _check(kind: Any, value: Any, where: str, name: str) -> None:
@@ -65,8 +72,8 @@ def _fits(kind: Any, value: Any) -> bool:
 
 def _inner(kind: Any, key: str) -> Any:
     """Return the type of what stands under a key; None if anything may."""
-    if dataclasses.is_dataclass(kind):
-        return typing.get_type_hints(kind).get(key)
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        return _hints(kind).get(key)
     return typing.get_args(kind)[1] if typing.get_origin(kind) is dict else None
 
 

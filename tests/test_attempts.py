@@ -8,9 +8,11 @@ from contextlib import contextmanager
 import pytest
 import torch
 
+from llava_eval import evaluate
 from llava_eval.engines import EngineSettings, load_engine
 from llava_eval.engines.slots import SlotLayer
 from llava_eval.records import Request
+from llava_eval.store import result_to_json
 from tests.test_hf import picture
 from tests.test_sharing import one_by_one, varied
 from tests.tiny import make_checkpoint
@@ -239,3 +241,13 @@ def test_a_real_allocator_that_has_nothing_left_changes_no_answer(tiny):
     assert nothing == []
     assert "out of memory" in note[0]
     assert little == plenty
+
+
+def test_the_result_says_that_memory_did_not_suffice_and_is_otherwise_the_same(tiny, tmp_path):
+    run = {"tasks": "pope", "data": "mini", "limit": 24, "settings": EngineSettings("")}
+    [plenty] = evaluate(tiny, out=tmp_path / "plenty", **run)
+    with room_for(1500):
+        evaluate(tiny, out=tmp_path / "short", **run)
+    short = json.loads((tmp_path / "short/pope/result.json").read_text())
+    assert "out of memory" in short["notes"].pop("engine")
+    assert short == json.loads(json.dumps(result_to_json(plenty)))

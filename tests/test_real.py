@@ -41,6 +41,7 @@ def test_llava_bench_gives_the_first_of_the_papers_three_runs():
         "official: complex": "82.8",
         "official: conv": "74.7",
         "official: detail": "52.6",
+        "judge": "60",  # replies
     }
     model, reference = (sum(review["tuple"][side] for review in reviews) for side in (1, 0))
     assert result.headline.value == pytest.approx(100 * model / reference, abs=1e-12)

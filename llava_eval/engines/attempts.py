@@ -1,10 +1,10 @@
 """Groups of questions to answers, whatever goes wrong on the way.
 
-an exception in the model      fails the images that were on their way; the others go on
-memory that does not suffice   the same images again, half as many at a time; a single image
-with half of its questions; a single question fails
-logits that are no numbers     fail their question; those beside it are asked again, alone,
-because NaN spreads through attention, even behind a mask
+- an exception in the model fails the images that were on their way; the others go on;
+- memory that does not suffice: the same images again, half as many at a time; a single image with
+  half of its questions; a single question fails;
+- logits that are no numbers fail their question; those beside it are asked again, alone, because
+  NaN spreads through attention, even behind a mask.
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ def _family(checkpoint: Checkpoint, name: str | None) -> Family:
         if text_model in family.text_model_types:
             return family
     raise ModelError(
-        f"{checkpoint.folder}: no family speaks to a {text_model!r} language model; "
+        f"{checkpoint.folder}: no family speaks to a {brief(text_model)} language model; "
         f"if one fits, name it with --family: {', '.join(FAMILIES)}"
     )
 
@@ -150,7 +150,7 @@ def _check_agreement(checkpoint: Checkpoint, config: Any, processor: Any) -> Non
         if ours != models:
             raise ModelError(
                 f"{checkpoint.folder}: processor and model disagree on the {what}: "
-                f"{ours!r} against {models!r}; mend processor_config.json or config.json"
+                f"{brief(ours)} against {brief(models)}; mend processor_config.json or config.json"
             )
 
 

@@ -29,7 +29,9 @@ from llava_eval.store import (
     RESULT,
     SCORES,
     read_predictions,
+    read_run,
     result_to_json,
+    with_happenings,
     write_scores,
 )
 from llava_eval.task import Judging, Task
@@ -223,6 +225,7 @@ def finish(job: Job) -> Result:
     """
     grading = read_grading(job.folder)
     scores, result = score_graded(job.task, job.data, job.predictions, grading)
+    result = with_happenings(result, read_run(job.folder))
     write_scores(job.folder / SCORES, scores)
     write_json(job.folder / RESULT, result_to_json(result))
     return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import shutil
 from collections.abc import Callable
@@ -23,8 +24,10 @@ PROCESSOR = "processor_config.json"
 
 @cache
 def good_checkpoint() -> Path:
-    """Make one small checkpoint for all cases."""
-    return make_checkpoint(Path(mkdtemp(prefix="llava-eval-test-")))
+    """Make one small checkpoint for all cases, which is removed when Python ends."""
+    folder = mkdtemp(prefix="llava-eval-test-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return make_checkpoint(Path(folder))
 
 
 def _spoiled(change: Callable[[Path], object]) -> Callable[[Path], object]:

@@ -13,10 +13,14 @@ from typing import Any
 import yaml
 
 ODD: tuple[Any, ...] = (
-    *(None, True, False, 0, -1, 1.5, 1e308, float("nan"), float("-inf"), 10**30),
+    *(None, True, False, 0, -1, 1.5, 1e308, 2**31, 10**6, float("nan"), float("-inf"), 10**30),
     *("", "x", "nan", "None", "9" * 5000, "-0", "\0", "\ud800", "٣", "../../x", "a\tb\n", "{x}"),
     *([], {}, [None], [[]], ["a"] * 3, {"a": 1}, {"": None}, list(range(40))),
 )
+Change = Callable[[bytes, random.Random], bytes]
+DEEP = 600  # lists within each other: JSON reads them, and code that calls itself may not
+# What the change of a file of another kind raises.
+OTHER_KIND = (ValueError, yaml.YAMLError, RecursionError, TypeError, AttributeError, KeyError)
 
 
 def mutate(data: bytes, seed: int, plain: Callable[[bytes], bytes], most: int) -> bytes:
@@ -29,19 +33,28 @@ def mutate(data: bytes, seed: int, plain: Callable[[bytes], bytes], most: int) -
         most: Longest result.
     """
     rng = random.Random(seed)
-    changes = [plain, plain, _json, _lines, _yaml, _table]
-    for change in rng.sample(changes, len(changes)):
-        if change is plain:
-            return plain(data)
+    for change in rng.sample(CHANGES, len(CHANGES)):
+        if change is None:
+            break
         skip = rng.randrange(3)
         try:
-            text = change(data[skip:].decode(), rng)
-        except (ValueError, yaml.YAMLError, RecursionError, TypeError, AttributeError, KeyError):
-            continue  # a file of another kind
-        found = data[:skip] + text.encode("utf-8", "surrogatepass")
-        if text and len(found) <= most:
-            return found
+            content = change(data[skip:], rng)
+        except OTHER_KIND:
+            continue
+        if content and skip + len(content) <= most:
+            return data[:skip] + content
     return plain(data)
+
+
+def _of_text(change: Callable[[str, random.Random], str]) -> Change:
+    return lambda data, rng: change(data.decode(), rng).encode("utf-8", "surrogatepass")
+
+
+def _weights(data: bytes, rng: random.Random) -> bytes:
+    """Change the header of a safetensors file: eight bytes of length, JSON, tensors."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = _json(data[8:end].decode(), rng).encode()
+    return len(header).to_bytes(8, "little") + header + data[end:]
 
 
 def _json(text: str, rng: random.Random) -> str:
@@ -56,6 +69,8 @@ def _lines(text: str, rng: random.Random) -> str:
 
 
 def _yaml(text: str, rng: random.Random) -> str:
+    if text.startswith(("{", "[")):  # JSON is YAML too, and has a change of its own
+        return ""
     content = yaml.safe_load(text)
     if not isinstance(content, dict):
         return ""
@@ -73,6 +88,10 @@ def _table(text: str, rng: random.Random) -> str:
 
 def _changed(value: Any, rng: random.Random) -> Any:
     """Replace one value somewhere within, or lose, double or rename one key."""
+    if rng.random() < 0.01:
+        for _ in range(DEEP):
+            value = [value]
+        return value
     if not isinstance(value, dict | list) or not value or rng.random() < 0.2:
         return rng.choice(ODD)
     if isinstance(value, list):
@@ -84,3 +103,9 @@ def _changed(value: Any, rng: random.Random) -> Any:
     if kind < 0.1:
         return kept
     return kept | {(key if kind < 0.9 else f"{key}s"): _changed(value[key], rng)}
+
+
+# None is libFuzzer's own mutation.
+CHANGES: list[Change | None] = [
+    *(None, None, _weights, _of_text(_json), _of_text(_lines), _of_text(_yaml), _of_text(_table))
+]

@@ -18,6 +18,7 @@ def main() -> None:
     """Fuzz until libFuzzer ends the process."""
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
+    targets.remember_cards()
     name = sys.argv.pop(1)
 
     def once(data: bytes) -> None:

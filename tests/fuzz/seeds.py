@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,9 +13,9 @@ from PIL import Image
 
 from llava_eval.resources import resource
 from tests.bad_input.case import hub_rows, lines
-from tests.bad_input.official import FOLDERS
 from tests.fuzz import targets
 
+FOUND = Path(__file__).parent / "found"
 ANSWERS = ("A", "Yes, it is.", "The answer is B.", "2 dogs, 1,000", "0.5 because", "8 9\nx", "dont")
 
 
@@ -62,11 +63,15 @@ def _saved() -> list[bytes]:
 
 
 def _official() -> list[bytes]:
-    return _each(text.encode() for files in FOLDERS.values() for text in files.values())
+    folders = (files for _, files in targets.OFFICIAL_FOLDERS)
+    return _each(text.encode() for files in folders for text in files.values())
 
 
 def _card() -> list[bytes]:
-    return [path.read_bytes() for path in sorted(resource("tasks").glob("*.yaml"))]
+    cards = sorted(resource("tasks").glob("*.yaml"))
+    return [
+        card.read_bytes().replace(f"name: {card.stem}\n".encode(), b"name: own\n") for card in cards
+    ]
 
 
 def _predictions() -> list[bytes]:
@@ -94,13 +99,23 @@ def _run_folder() -> list[bytes]:
 def _checkpoint() -> list[bytes]:
     config = {"model_type": "llava", "text_config": {"model_type": "llama"}, "vision_config": {}}
     index = {"weight_map": {"a": "model.safetensors"}}
-    return _each(json.dumps(content).encode() for content in (config, {}, {"auto_map": 1}, index))
+    return _each(
+        json.dumps(content).encode() for content in (config, {}, {"eos_token_id": 2}, index)
+    )
 
 
 def _loading() -> list[bytes]:
+    import transformers
+
     from tests.bad_input.checkpoints import good_checkpoint
 
+    transformers.utils.logging.disable_progress_bar()
     return _each(path.read_bytes() for path in sorted(good_checkpoint().iterdir()))
+
+
+def found(name: str) -> dict[str, bytes]:
+    """Return what the fuzzer once found for a target: name of each file to its content."""
+    return {path.name: path.read_bytes() for path in sorted(FOUND.glob(f"{name}-*"))}
 
 
 SEEDS: dict[str, Callable[[], list[bytes]]] = {

@@ -1,0 +1,33 @@
+"""What the fuzzer starts from, and what it once found: each is read, or refused in one line."""
+
+import pytest
+
+from llava_eval.rows import READERS
+from llava_eval.scorers import SCORERS
+from llava_eval.task import load_task, task_names
+from tests.fuzz.seeds import FOUND, SEEDS, found
+from tests.fuzz.targets import OFFICIAL_FOLDERS, TARGETS, attempt
+
+KEPT = [(name, kept) for name in TARGETS for kept in found(name)]
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_what_the_fuzzer_starts_from_is_good(name):
+    refused = [said for said in (attempt(name, seed) for seed in SEEDS[name]()) if said]
+    assert refused == []
+
+
+@pytest.mark.parametrize(("name", "kept"), KEPT, ids=[kept for _, kept in KEPT])
+def test_what_the_fuzzer_once_found_is_read_or_refused_in_one_line(name, kept):
+    said = attempt(name, found(name)[kept])
+    assert said is None or (said.isprintable() and 0 < len(said) < 2001), said
+
+
+def test_every_kept_input_belongs_to_a_target():
+    assert sorted(kept for _, kept in KEPT) == sorted(path.name for path in FOUND.iterdir())
+
+
+def test_every_reader_and_every_scorer_is_fuzzed():
+    assert {suffix.removeprefix(".") for suffix in READERS} <= set(TARGETS)
+    assert {task for task, _ in OFFICIAL_FOLDERS} == set(task_names())
+    assert {load_task(name).scorer for name in task_names()} == set(SCORERS)
