@@ -67,8 +67,8 @@ def find_checkpoint(
     config = _read_config(folder)
     if config.get("model_type") != "llava":
         raise ModelError(
-            f"{folder}: model_type is {brief(config.get('model_type'))}, must be 'llava': checkpoints "
-            "of LlavaForConditionalGeneration, such as llava-hf/llava-1.5-7b-hf"
+            f"{folder}: model_type is {brief(config.get('model_type'))}, must be 'llava': "
+            "checkpoints of LlavaForConditionalGeneration, such as llava-hf/llava-1.5-7b-hf"
         )
     for part in ("text_config", "vision_config"):
         if not isinstance(config.get(part), dict):  # transformers would build a 7B model for it

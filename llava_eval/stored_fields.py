@@ -41,8 +41,8 @@ def check_fields(content: Mapping[str, Any], where: str) -> None:
 
 
 @cache
-def _hints(kind: type) -> dict[str, Any]:
-    """Return the types of a record's fields; Python parses their text anew each time it is asked."""
+def _hints(kind: Any) -> dict[str, Any]:
+    """Return the types of a record's fields; Python parses their text each time it is asked."""
     return typing.get_type_hints(kind)
 
 

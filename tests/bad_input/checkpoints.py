@@ -270,6 +270,27 @@ CASES = [
         "model",
         "num_hidden_layers is -1",
     ),
+    _case(
+        "a million layers of text",
+        _set(CONFIG, "text_config", num_hidden_layers=10**6),
+        "model",
+        "num_hidden_layers is 1000000",
+        "mend",
+    ),
+    _case(
+        "a million layers of vision",
+        _set(CONFIG, "vision_config", num_hidden_layers=10**6),
+        "model",
+        "num_hidden_layers is 1000000",
+        "mend",
+    ),
+    _case(
+        "a vision model without patches",
+        _set(CONFIG, vision_config={"model_type": "resnet"}),
+        "model",
+        "patch_size is None",
+        "mend",
+    ),
     _case("a hidden size in words", _set(CONFIG, "text_config", hidden_size="48"), "model", LOADED),
     _case(
         "heads that do not divide",
@@ -355,6 +376,20 @@ CASES = [
         _set(PROCESSOR, "image_processor", crop_size="big"),
         "model",
         "cannot be loaded",
+    ),
+    _case(
+        "a size in words",
+        _set(PROCESSOR, "image_processor", size={"shortest_edge": "big"}),
+        "model",
+        "disagree on the size before the crop: 'big' against",
+        "mend",
+    ),
+    _case(
+        "an image token more, in words",
+        _set(PROCESSOR, num_additional_image_tokens="one"),
+        "model",
+        "num_additional_image_tokens is 'one'",
+        "mend",
     ),
     _case(
         "pixels that are not normalised",
