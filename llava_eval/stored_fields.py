@@ -41,7 +41,7 @@ def check_fields(content: Mapping[str, Any], where: str) -> None:
 
 
 @cache
-def _hints(kind: Any) -> dict[str, Any]:
+def _hints(kind: type) -> dict[str, Any]:
     """Return the types of a record's fields; Python parses their text each time it is asked."""
     return typing.get_type_hints(kind)
 
@@ -72,7 +72,7 @@ def _fits(kind: Any, value: Any) -> bool:
 
 def _inner(kind: Any, key: str) -> Any:
     """Return the type of what stands under a key; None if anything may."""
-    if dataclasses.is_dataclass(kind):
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return _hints(kind).get(key)
     return typing.get_args(kind)[1] if typing.get_origin(kind) is dict else None
 

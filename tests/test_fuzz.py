@@ -24,7 +24,7 @@ def test_what_the_fuzzer_once_found_is_read_or_refused_in_one_line(name, kept):
     assert said is None or (said.isprintable() and 0 < len(said) < 2001), said
 
 
-VALUES = (None, "x", -1, 10**6, [], [["x"]], {})
+VALUES = (None, "x", -1, 10**6, [["x"]])
 OF_JSON = ("jsonl", "json", "saved", "official", "grades", "checkpoint", "loading", "run_folder")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ from llava_eval.families import FAMILIES, Family
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 MOST_LAYERS = 1000  # transformers builds what config.json says before it looks at the weights
 VISION = {"patch_size": math.inf, "image_size": math.inf, "num_hidden_layers": MOST_LAYERS}
+WEIGHTS = (".safetensors", ".bin", ".pt", ".pth")
+MOST_QUANTIZED = 8  # numbers in a byte
 MOST_OF_A_REASON = 400  # characters: transformers can write pages
 
 
@@ -67,6 +70,7 @@ def load(settings: EngineSettings) -> Loaded:
         processor = _load_processor(checkpoint, settings)
     _check_agreement(checkpoint, config, processor)
     with _readable(checkpoint):
+        _check_size(checkpoint, config)
         model = _load_model(checkpoint, config, settings)
     eos = _eos_ids(checkpoint, model)
     pad = _first(model.generation_config.pad_token_id, processor.tokenizer.pad_token_id, 0)
@@ -198,6 +202,24 @@ def _shortest_edge(size: Any) -> Any:
     if size.get("shortest_edge") is not None:
         return size["shortest_edge"]
     return size.get("height") if size.get("height") == size.get("width") else None
+
+
+def _check_size(checkpoint: Checkpoint, config: Any) -> None:
+    """Refuse a config.json of a larger model than the weights are, before it takes the memory.
+
+    transformers makes room for every tensor that is not in the weights, or has another shape there.
+    """
+    described = copy.deepcopy(config)
+    described._attn_implementation = "eager"  # which all models have
+    with torch.device("meta"):  # shapes without memory: 0.1 s for a model of 7B
+        numbers = sum(p.numel() for p in LlavaForConditionalGeneration(described).parameters())
+    files = (path for path in checkpoint.folder.iterdir() if path.suffix in WEIGHTS)
+    size = sum(path.stat().st_size for path in files)
+    if numbers > size * (MOST_QUANTIZED if "quantization_config" in checkpoint.config else 1):
+        raise ModelError(
+            f"{checkpoint.folder}: cannot be loaded: config.json describes {numbers:,} numbers, "
+            f"which {size:,} bytes of weights cannot hold; is it complete?"
+        )
 
 
 def _load_model(checkpoint: Checkpoint, config: Any, settings: EngineSettings) -> Any:

@@ -271,6 +271,13 @@ CASES = [
         "num_hidden_layers is -1",
     ),
     _case(
+        "768 gigabytes of vocabulary",
+        _set(CONFIG, "text_config", vocab_size=4 * 10**9),
+        "model",
+        "bytes of weights cannot hold",
+        "is it complete?",
+    ),
+    _case(
         "a million layers of text",
         _set(CONFIG, "text_config", num_hidden_layers=10**6),
         "model",
