@@ -22,7 +22,6 @@ from llava_eval.families import FAMILIES, Family
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 MOST_LAYERS = 1000  # transformers builds what config.json says before it looks at the weights
 VISION = {"patch_size": math.inf, "image_size": math.inf, "num_hidden_layers": MOST_LAYERS}
-WEIGHTS = (".safetensors", ".bin", ".pt", ".pth")
 MOST_QUANTIZED = 8  # numbers in a byte
 MOST_OF_A_REASON = 400  # characters: transformers can write pages
 
@@ -207,15 +206,17 @@ def _shortest_edge(size: Any) -> Any:
 def _check_size(checkpoint: Checkpoint, config: Any) -> None:
     """Refuse a config.json of a larger model than the weights are, before it takes the memory.
 
-    transformers makes room for every tensor that is not in the weights, or has another shape there.
+    transformers makes room for every tensor that is not in the weights, or has another shape
+    there. Pickled weights, which need the user's word, are taken at theirs.
     """
     described = copy.deepcopy(config)
     described._attn_implementation = "eager"  # which all models have
     with torch.device("meta"):  # shapes without memory: 0.1 s for a model of 7B
         numbers = sum(p.numel() for p in LlavaForConditionalGeneration(described).parameters())
-    files = (path for path in checkpoint.folder.iterdir() if path.suffix in WEIGHTS)
-    size = sum(path.stat().st_size for path in files)
-    if numbers > size * (MOST_QUANTIZED if "quantization_config" in checkpoint.config else 1):
+    size = sum(path.stat().st_size for path in checkpoint.folder.glob("*.safetensors"))
+    if size and numbers > size * (
+        MOST_QUANTIZED if "quantization_config" in checkpoint.config else 1
+    ):
         raise ModelError(
             f"{checkpoint.folder}: cannot be loaded: config.json describes {numbers:,} numbers, "
             f"which {size:,} bytes of weights cannot hold; is it complete?"
