@@ -255,8 +255,7 @@ def _read_parquet(path: Path, image: str) -> Iterator[Row]:
 
     with _whole(path, "a whole parquet file"):
         file = parquet.ParquetFile(open_patiently(path))
-        if file.metadata.num_rows > MOST_ROWS:
-            raise DataError(f"{path}: {file.metadata.num_rows:,} rows; {MOST_ROWS:,} are read")
+        _check_number(path, file.metadata)
         columns = file.schema_arrow.names
         images = _ParquetImages(path, image) if image in columns else None
         nulls = images.missing() if images else []
@@ -268,6 +267,18 @@ def _read_parquet(path: Path, image: str) -> Iterator[Row]:
                 read = partial(images.read, number)
                 row[image] = None if nulls[number] else ImageRef(row.where, read)
             yield row
+
+
+def _check_number(path: Path, metadata: Any) -> None:
+    """Check how many rows a parquet file promises: room is made for them before any is read."""
+    rows = metadata.num_rows
+    held = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
+    if rows > MOST_ROWS:
+        raise DataError(f"{path}: {rows:,} rows; {MOST_ROWS:,} are read")
+    if min(held, default=0) < 0 or sum(held) != rows:
+        raise DataError(
+            f"{path}: not a whole parquet file: {rows:,} rows, and {sum(held):,} in its parts"
+        )
 
 
 class _ParquetImages:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +20,9 @@ from llava_eval.errors import LlavaEvalError, ModelError, UsageError, brief, nea
 from llava_eval.families import FAMILIES, Family
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+MOST_LAYERS = 1000  # transformers builds what config.json says before it looks at the weights
+VISION = {"patch_size": math.inf, "image_size": math.inf, "num_hidden_layers": MOST_LAYERS}
+MOST_QUANTIZED = 8  # numbers in a byte
 MOST_OF_A_REASON = 400  # characters: transformers can write pages
 
 
@@ -64,6 +69,7 @@ def load(settings: EngineSettings) -> Loaded:
         processor = _load_processor(checkpoint, settings)
     _check_agreement(checkpoint, config, processor)
     with readable(checkpoint):
+        _check_size(checkpoint, config)
         model = _load_model(checkpoint, config, settings)
     eos = _eos_ids(checkpoint, model)
     pad = _first(model.generation_config.pad_token_id, processor.tokenizer.pad_token_id, 0)
@@ -167,33 +173,54 @@ def _check_parts(checkpoint: Checkpoint, config: Any, processor: Any) -> None:
             f"{checkpoint.folder}: the tokenizer has no image token "
             f"{brief(processor.image_token)}; take tokenizer and model from one checkpoint"
         )
-    vision, crop = config.vision_config, images.crop_size
+    added, crop, size = processor.num_additional_image_tokens, images.crop_size, images.size
     for what, value, fits in (
-        ("patch_size", vision.patch_size, _positive(vision.patch_size)),
-        ("image_size", vision.image_size, _positive(vision.image_size)),
-        ("num_hidden_layers", vision.num_hidden_layers, _positive(vision.num_hidden_layers)),
+        *((name, *_of(config.vision_config, name, most)) for name, most in VISION.items()),
+        ("num_hidden_layers", *_of(config.text_config, "num_hidden_layers", MOST_LAYERS)),
+        ("num_additional_image_tokens", added, _whole(added)),
         ("vision_feature_layer", config.vision_feature_layer, _whole(config.vision_feature_layer)),
         ("crop_size", crop, crop is not None and crop.get("height") and crop.get("width")),
-        ("size", images.size, images.size is not None),
+        ("size", size, size is not None),
     ):
         if not fits:
             raise ModelError(f"{checkpoint.folder}: {what} is {brief(value)}; mend its config")
+
+
+def _of(config: Any, name: str, most: float) -> tuple[Any, bool]:
+    """Return a number of a configuration, and whether it is one, above 0 and no larger."""
+    value: Any = getattr(config, name, None)
+    return value, _whole(value) and 0 < value <= most
 
 
 def _whole(value: Any) -> bool:
     return type(value) is int
 
 
-def _positive(value: Any) -> bool:
-    return _whole(value) and value > 0
-
-
-def _shortest_edge(size: Any) -> int | None:
+def _shortest_edge(size: Any) -> Any:
     """Read a size in either of its forms; None if it does not fix the shortest edge."""
     if size.get("shortest_edge") is not None:
-        return int(size["shortest_edge"])
-    sides = {size.get("height"), size.get("width")}
-    return sides.pop() if len(sides) == 1 else None
+        return size["shortest_edge"]
+    return size.get("height") if size.get("height") == size.get("width") else None
+
+
+def _check_size(checkpoint: Checkpoint, config: Any) -> None:
+    """Refuse a config.json of a larger model than the weights are, before it takes the memory.
+
+    transformers makes room for every tensor that is not in the weights, or has another shape
+    there. Pickled weights, which need the user's word, are taken at theirs.
+    """
+    described = copy.deepcopy(config)
+    described._attn_implementation = "eager"  # which all models have
+    with torch.device("meta"):  # shapes without memory: 0.1 s for a model of 7B
+        numbers = sum(p.numel() for p in LlavaForConditionalGeneration(described).parameters())
+    size = sum(path.stat().st_size for path in checkpoint.folder.glob("*.safetensors"))
+    if size and numbers > size * (
+        MOST_QUANTIZED if "quantization_config" in checkpoint.config else 1
+    ):
+        raise ModelError(
+            f"{checkpoint.folder}: cannot be loaded: config.json describes {numbers:,} numbers, "
+            f"which {size:,} bytes of weights cannot hold; is it complete?"
+        )
 
 
 def _load_model(checkpoint: Checkpoint, config: Any, settings: EngineSettings) -> Any:

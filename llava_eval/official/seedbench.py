@@ -48,9 +48,10 @@ def _image(folder: Path, row: Row) -> ImageRef:
 
 def _check_asked(path: Path, rows: list[Row]) -> None:
     asked = {str(row.require("question_id", str, int)) for row in read_jsonl(path)}
-    missing = [row for row in rows if str(row["question_id"]) not in asked]
+    wanted = [str(row.require("question_id", str, int)) for row in rows]
+    missing = [name for name in wanted if name not in asked]
     if missing:
         raise DataError(
             f"{path}: has no line for {len(missing):,} of {len(rows):,} questions of "
-            f"{ANNOTATIONS}, {brief(missing[0]['question_id'])} first; take both of one version"
+            f"{ANNOTATIONS}, {brief(missing[0])} first; take both of one version"
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import yaml
@@ -18,6 +18,7 @@ ODD: tuple[Any, ...] = (
     *([], {}, [None], [[]], ["a"] * 3, {"a": 1}, {"": None}, list(range(40))),
 )
 Change = Callable[[bytes, random.Random], bytes]
+MOST_KEYS = 40  # of an object: a vocabulary has more, all alike
 DEEP = 600  # lists within each other: JSON reads them, and code that calls itself may not
 # What the change of a file of another kind raises.
 OTHER_KIND = (ValueError, yaml.YAMLError, RecursionError, TypeError, AttributeError, KeyError)
@@ -44,6 +45,37 @@ def mutate(data: bytes, seed: int, plain: Callable[[bytes], bytes], most: int) -
         if content and skip + len(content) <= most:
             return data[:skip] + content
     return plain(data)
+
+
+def one_by_one(data: bytes, values: Sequence[Any]) -> Iterator[bytes]:
+    """Change one value after the other of a JSON file, or of its first line.
+
+    Args:
+        data: One byte that chooses, and a file; of any other kind of file nothing comes.
+        values: What each value becomes in turn; each key is lost once, too.
+    """
+    head, text = data[:1], data[1:].decode("utf-8", "replace")
+    first, end, rest = text.partition("\n")
+    for part, others in ((text, ""), (first, end + rest)):
+        try:
+            content = json.loads(part)
+        except ValueError:
+            continue
+        for changed in _each_changed(content, values):
+            yield head + (json.dumps(changed) + others).encode()
+        return
+
+
+def _each_changed(value: Any, values: Sequence[Any]) -> Iterator[Any]:
+    yield from values
+    if isinstance(value, dict):
+        for key in list(value)[:MOST_KEYS]:
+            yield {name: item for name, item in value.items() if name != key}
+            for changed in _each_changed(value[key], values):
+                yield value | {key: changed}
+    elif isinstance(value, list) and value:
+        for changed in _each_changed(value[0], values):
+            yield [changed, *value[1:]]
 
 
 def _of_text(change: Callable[[str, random.Random], str]) -> Change:
