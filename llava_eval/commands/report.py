@@ -1,22 +1,51 @@
-"""`llava-eval report`: what the command line does with its options."""
+"""`llava-eval report`: a page to look at: table, plots, every sample."""
 
 from __future__ import annotations
 
 import argparse
-import webbrowser
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from llava_eval.commands.options import add_tasks_dir
 from llava_eval.console import complain, say
 from llava_eval.errors import UsageError
 from llava_eval.files import write_text
-from llava_eval.report.subject import Subject, read_subject
 from llava_eval.tables import printable
+
+if TYPE_CHECKING:
+    from llava_eval.report.subject import Subject
 
 OUT = Path("results/report")
 FIGURE_FORMATS = ("png", "svg")
 
 
-def report(options: argparse.Namespace) -> int:
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add its arguments."""
+    add = parser.add_argument
+    add("runs", nargs="+", type=Path, metavar="RUN", help="run folders, or folders of them")
+    add(
+        "--out",
+        type=Path,
+        metavar="PATH",
+        help="folder of the report (results/report); of md, file",
+    )
+    add("--open", action="store_true", help="open the page in a browser")
+    add("--format", choices=("html", "md"), default="html", help="md: for a pull request's comment")
+    add("--figures", default="", metavar="PNG,SVG", help="write the plots as files too")
+    add(
+        "--images",
+        choices=("auto", "full", "thumbnails", "none"),
+        default="auto",
+        help="auto: in full for tasks of up to 1,000 images",
+    )
+    add("--no-samples", action="store_true", help="no sample browser; the rows are not read")
+    add("--data", metavar="SOURCE", help="where the rows are, if not where the runs found them")
+    add("--force", action="store_true", help="take other rows than the runs', and say so")
+    add_tasks_dir(parser)
+    parser.set_defaults(command=execute)
+
+
+def execute(options: argparse.Namespace) -> int:
     """Write what the options ask for.
 
     Returns:
@@ -25,6 +54,8 @@ def report(options: argparse.Namespace) -> int:
     Raises:
         LlavaEvalError: Anything that a user can put right.
     """
+    from llava_eval.report.subject import read_subject  # matplotlib and Jinja2 take a second
+
     formats = _figure_formats(options)
     subject = read_subject(
         options.runs,
@@ -76,4 +107,6 @@ def _write_page(subject: Subject, options: argparse.Namespace, formats: tuple[st
     )
     say(printable(f"{built.words}: {built.page}"))
     if options.open:
+        import webbrowser
+
         webbrowser.open(built.page.resolve().as_uri())
