@@ -8,6 +8,7 @@ import os
 import stat
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from typing import NoReturn
 
 from llava_eval.commands import COMMANDS
@@ -29,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
-        options = _parser().parse_args(arguments)
+        options = parse(sys.argv[1:] if arguments is None else arguments)
         with sigterm_as_interrupt():
             code: int = options.command(options)
             sys.stdout.flush()
@@ -55,12 +56,19 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message}; see {self.prog} --help")
 
 
-def _parser() -> argparse.ArgumentParser:
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read a command line; only the command that it names is imported.
+
+    Raises:
+        UsageError: It is wrong.
+    """
     parser = _Parser(
         prog="llava-eval", description="Evaluate LLaVA checkpoints, exactly and with error bars."
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for name, (command, purpose) in COMMANDS.items():
-        command.configure(commands.add_parser(name, help=purpose))
-    return parser
+    for name, purpose in COMMANDS.items():
+        command = commands.add_parser(name, help=purpose)
+        if name in arguments[:1]:
+            import_module(f"llava_eval.commands.{name}").configure(command)
+    return parser.parse_args(arguments)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from llava_eval.cli import _parser, main
+from llava_eval.cli import main, parse
 from llava_eval.comparison import compare
 from llava_eval.engines import EngineSettings, load_engine
 from llava_eval.identity import differences, identity_of_card, identity_of_run
@@ -37,7 +37,7 @@ def commands():
 
 
 def test_make_regress_runs_every_task_of_the_baseline_and_compares_the_folder_it_wrote():
-    run, against = (_parser().parse_args(command) for command in commands())
+    run, against = (parse(command) for command in commands())
     assert sorted(run.tasks.split(",")) == TASKS
     assert (ROOT / against.baseline, against.candidate) == (BASELINE, run.out)
     assert not against.force
@@ -102,7 +102,7 @@ def with_one_wrong(task, sample_id, folder):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_one_answer_that_another_machine_rounds_otherwise_still_passes(tmp_path, task):
-    allowed = _parser().parse_args(commands()[1]).max_drop
+    allowed = parse(commands()[1]).max_drop
     right, lost = right_ones(task), 0
     for place in (0, len(right) // 2, -1):
         candidate = with_one_wrong(task, right[place], tmp_path / str(place))
@@ -121,7 +121,7 @@ def test_the_workflow_in_the_docs_is_yaml_and_its_commands_are_ours():
     script = script.replace('"$TASKS"', job["env"]["TASKS"])
     lines = [line.split(" >> ")[0] for line in script.splitlines()]
     ours = [shlex.split(line)[1:] for line in lines if line.strip().startswith("llava-eval ")]
-    parsed = [_parser().parse_args(arguments) for arguments in ours]
+    parsed = [parse(arguments) for arguments in ours]
     assert parsed[0].out == parsed[1].candidate
     assert parsed[1].format == "md"
     assert set(parsed[0].tasks.split(",")) == {"pope", "gqa", "textvqa"}

@@ -236,7 +236,7 @@ def test_rows_that_cannot_be_read_are_said_and_end_with_1(
 
 def test_the_command_line_loads_no_plots_and_no_templates() -> None:
     code = (
-        "import sys, llava_eval.cli; llava_eval.cli._parser(); "
+        "import sys, llava_eval.cli; llava_eval.cli.parse(['report', 'runs']); "
         "print([m for m in ('matplotlib', 'jinja2', 'torch') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
