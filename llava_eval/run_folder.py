@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import platform
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,7 @@ from llava_eval.store import (
 )
 
 LOCK = "run.lock"
+MOST_POINTS = 100  # of a run's progress: enough for a plot
 # Part of a number's identity, but no reason to refuse a folder: a model is known by its weights,
 # however its path is spelt, and a newer scorer may score what was answered before.
 FREE = ("model", "protocol")
@@ -48,6 +50,7 @@ class Effort:
         peak_memory_bytes: The most that the engine held, if it says.
         notes: What else happened, such as a shortage of memory.
         usage: Requests, retries, tokens and cost of a server, and who answered.
+        progress: Seconds and requests answered by then, at some points of the way.
     """
 
     answered: int
@@ -56,6 +59,39 @@ class Effort:
     peak_memory_bytes: int = 0
     notes: Sequence[str] = ()
     usage: Mapping[str, Any] = field(default_factory=dict)
+    progress: Sequence[tuple[float, int]] = ()
+
+
+class Progress:
+    """When how many requests were answered: evenly spread points, however many batches come.
+
+    Attributes:
+        points: Seconds since the beginning, and requests answered by then.
+
+    >>> progress = Progress()
+    >>> for _ in range(1000):
+    ...     progress.add(32)
+    >>> len(progress.points) <= MOST_POINTS, progress.points[-1][1] > 31_000
+    (True, True)
+    """
+
+    def __init__(self) -> None:
+        self.points: list[tuple[float, int]] = []
+        self._started = time.perf_counter()
+        self._batches, self._answered, self._each = 0, 0, 1
+
+    @property
+    def seconds(self) -> float:
+        """Return the time since the beginning."""
+        return time.perf_counter() - self._started
+
+    def add(self, answered: int) -> None:
+        """Take note of a batch."""
+        self._batches, self._answered = self._batches + 1, self._answered + answered
+        if self._batches % self._each == 0:
+            self.points.append((round(self.seconds, 3), self._answered))
+        if len(self.points) > MOST_POINTS:
+            self.points, self._each = self.points[1::2], 2 * self._each
 
 
 class RunFolder:

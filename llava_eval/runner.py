@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import dataclasses
 import platform
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ from llava_eval.judges.judge import JudgeSettings
 from llava_eval.judges.session import check_judge, open_session
 from llava_eval.prompts import build_request
 from llava_eval.records import DataSet, Json, Prediction, Result
-from llava_eval.run_folder import Effort, RunFolder
+from llava_eval.run_folder import Effort, Progress, RunFolder
 from llava_eval.samples import default_source, draw, read_samples
 from llava_eval.store import with_happenings
 from llava_eval.task import Task, load_task, task_names
@@ -287,14 +286,15 @@ def _answer_missing(
     todo = [build_request(task, s) for s in data.samples if s.id not in run.predictions]
     failures = FailureCount(failure_limit, len(data.samples), run.path)
     failures.add_earlier(_answers_to(data, run).values())
-    started = time.perf_counter()
+    progress = Progress()
     for predictions in engine.generate(todo):
         run.append(predictions)
+        progress.add(len(predictions))
         watcher.advance(predictions)
         failures.add(predictions)
     if todo:
-        seconds = time.perf_counter() - started
-        run.note_effort(Effort(len(todo), seconds, **engine.performance()))
+        took = Effort(len(todo), progress.seconds, progress=progress.points, **engine.performance())
+        run.note_effort(took)
     failures.check_answered()
 
 

@@ -309,13 +309,17 @@ def test_the_matrix_of_letters_has_every_count(one: Subject) -> None:
 
 def test_speed_ends_at_all_answers_and_all_seconds(one: Subject) -> None:
     run = run_of(one, "pope")
-    efforts = [{"answered": 100, "seconds": 2.0}, {"answered": 224, "seconds": 3.0}]
+    efforts = [
+        {"answered": 100, "seconds": 2.0, "progress": [[0.5, 40]]},
+        {"answered": 224, "seconds": 3.0},
+    ]
     side = dataclasses.replace(run.side, run={**run.side.run, "efforts": efforts})
     figure = speed([dataclasses.replace(run, side=side)])
     assert figure is not None
     (line,) = figure.axes[0].lines
-    assert list(line.get_xdata()) == [0.0, 2.0, 5.0]
-    assert list(line.get_ydata()) == [0, 100, 324]
+    assert list(line.get_xdata()) == [0.0, 0.5, 2.0, 5.0]
+    assert list(line.get_ydata()) == [0, 40, 100, 324]
+    assert line.get_markevery() == [0, 2, 3]
     assert "64.8 answers/s" in texts(figure)
 
 

@@ -130,11 +130,11 @@ def test_benchmarks_without_lettered_options_have_no_letters(tmp_path: Path) -> 
 def test_throughput_is_told_call_by_call(tmp_path: Path) -> None:
     run = run_of(tmp_path, "pope", [said("Yes")])
     efforts = [
-        {"answered": 100, "seconds": 4.0, "stages": {"decode": 3.0}},
+        {"answered": 100, "seconds": 4.0, "stages": {"decode": 3.0}, "progress": [[1, 40]]},
         {"answered": 50, "seconds": 1},
     ]
     first, second = throughput(_with_efforts(run, efforts))
-    assert (first.rate, first.stages) == (25.0, {"decode": 3.0})
+    assert (first.rate, first.stages, first.progress) == (25.0, {"decode": 3.0}, ((1.0, 40.0),))
     assert (second.rate, second.before, second.began) == (50.0, 100, 4.0)
 
 
@@ -149,6 +149,9 @@ def test_throughput_is_told_call_by_call(tmp_path: Path) -> None:
         [{"answered": "1", "seconds": 1}],
         [{"answered": 1, "seconds": 1, "stages": 3}],
         [{"answered": 1, "seconds": 1, "stages": {"decode": None}}],
+        [{"answered": 1, "seconds": 1, "progress": 7}],
+        [{"answered": 1, "seconds": 1, "progress": [[1]]}],
+        [{"answered": 1, "seconds": 1, "progress": [[1, -1]]}],
     ],
 )
 def test_a_record_of_speed_of_another_form_is_one_line(efforts: Any, tmp_path: Path) -> None:

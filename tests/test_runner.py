@@ -132,3 +132,4 @@ def test_what_answering_took_is_kept_beside_the_run(tmp_path, data):
     assert effort["answered"] == len(data.samples)
     assert effort["stages"] == {"prefix": 2.0}
     assert effort["peak_memory_bytes"] == 5
+    assert effort["progress"][-1][1] == len(data.samples)

@@ -10,7 +10,7 @@ import string
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from llava_eval.errors import RunError, brief
 from llava_eval.records import Prediction, Score
@@ -106,7 +106,7 @@ class LetterMatrix:
 
 @dataclass(frozen=True)
 class Stretch:
-    """What one call, or one round of drawing, answered; a run has no time stamp of each answer.
+    """What one call, or one round of drawing, answered.
 
     Attributes:
         answered: Requests in it.
@@ -114,6 +114,7 @@ class Stretch:
         before: Requests that earlier stretches answered.
         began: Seconds that earlier stretches took; the time between them is not known.
         stages: Name of a stage to its seconds.
+        progress: Seconds since its beginning and requests answered by then, on the way.
     """
 
     answered: int
@@ -121,6 +122,7 @@ class Stretch:
     before: int = 0
     began: float = 0.0
     stages: Mapping[str, float] = field(default_factory=dict)
+    progress: tuple[tuple[float, float], ...] = ()
 
     @property
     def rate(self) -> float:
@@ -250,14 +252,27 @@ def throughput(run: TaskRun) -> tuple[Stretch, ...]:
             raise RunError(f"{where}: stages is {brief(stages)}, must be an object")
         times = {str(name): _number(stages, name, where) for name in stages}
         before, began = sum(s.answered for s in found), sum(s.seconds for s in found)
-        found.append(Stretch(int(answered), seconds, before, began, times))
+        points = _points(effort.get("progress", []), f"{where}: progress")
+        found.append(Stretch(int(answered), seconds, before, began, times, points))
     return tuple(found)
+
+
+def _points(content: Any, where: str) -> tuple[tuple[float, float], ...]:
+    pairs: list[Any] = content if isinstance(content, list) else [content]
+    for pair in pairs:
+        if not (isinstance(pair, list) and len(pair) == 2 and all(map(_is_number, pair))):
+            raise RunError(f"{where}: {brief(pair)}, must be pairs of numbers from 0")
+    return tuple((float(seconds), float(answered)) for seconds, answered in pairs)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value) and value >= 0
 
 
 def _number(content: Any, name: str, where: str) -> float:
     value = content.get(name) if isinstance(content, dict) else None
-    if isinstance(value, int | float) and math.isfinite(value) and value >= 0:
-        return float(value)
+    if _is_number(value):
+        return float(cast(float, value))
     raise RunError(f"{where}: {name} is {brief(value)}, must be a number from 0")
 
 

@@ -35,8 +35,8 @@ UNITS = (("hours", 3600.0), ("minutes", 60.0), ("seconds", 1.0))
 def speed(runs: Sequence[TaskRun]) -> Figure | None:
     """Draw the answers over the seconds of a run, and the seconds of its stages.
 
-    A run records its calls, not its answers: between a call's start and end the line is
-    straight, and time between calls is not counted.
+    A run records some points of its way, up to a hundred a call; time between calls is not
+    counted.
 
     Args:
         runs: Of one task, a model each.
@@ -88,14 +88,34 @@ def time_unit(times: Sequence[float]) -> tuple[str, float]:
     return next(unit for unit in UNITS if longest >= 3 * unit[1] or unit[1] == 1)
 
 
+def way(stretches: Sequence[Stretch]) -> tuple[list[tuple[float, float]], list[int]]:
+    """Return the points of a run's way, and the places of those where a call ends.
+
+    >>> way([Stretch(4, 2.0, progress=((1.0, 3.0),)), Stretch(2, 1.0, before=4, began=2.0)])
+    ([(0.0, 0.0), (1.0, 3.0), (2.0, 4), (3.0, 6)], [0, 2, 3])
+    """
+    points: list[tuple[float, float]] = [(0.0, 0.0)]
+    ends = [0]
+    for s in stretches:
+        points += [(s.began + seconds, s.before + answered) for seconds, answered in s.progress]
+        points.append((s.began + s.seconds, s.before + s.answered))
+        ends.append(len(points) - 1)
+    return points, ends
+
+
 def _draw_progress(axes: Axes, found: Sequence[Sequence[Stretch]]) -> None:
     unit, long = time_unit([s.began + s.seconds for of in found for s in of])
     for place, stretches in enumerate(found):
         style = look(place)
-        x = [0.0, *((s.began + s.seconds) / long for s in stretches)]
-        y = [0, *(s.before + s.answered for s in stretches)]
+        points, ends = way(stretches)
         axes.plot(
-            x, y, color=style.colour, linestyle=style.line, marker=style.marker, clip_on=False
+            [seconds / long for seconds, _ in points],
+            [answered for _, answered in points],
+            color=style.colour,
+            linestyle=style.line,
+            marker=style.marker,
+            markevery=ends,
+            clip_on=False,
         )
     axes.set_xlim(0, None)
     axes.set_ylim(0, None)
@@ -161,5 +181,5 @@ def _with_rate(name: str, stretches: Sequence[Stretch]) -> str:
 
 def _notes(found: Sequence[Sequence[Stretch]]) -> str:
     if max(map(len, found)) < 2:
-        return "One call each; a run has no time of each answer."
-    return "A marker ends a call; between two the line is straight."
+        return "One call each."
+    return "A marker ends a call; time between calls is not counted."
