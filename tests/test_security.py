@@ -36,6 +36,7 @@ METHODS = {
     "os.popen", "os.system", "read_hdf", "read_pickle", "torch.load", "unsafe_load",
 }  # fmt: skip
 EXCEPTIONS = {"UnpicklingError", "version"}  # of such modules, harmless
+OWN_TABLES = {"__init__.py", "cli.py"}  # import modules of ours, by names that stand there
 SAFE_LOADERS = {"_UniqueKeys"}  # classes of ours below yaml.SafeLoader
 
 
@@ -69,7 +70,9 @@ TRUSTED = {"False", "settings.trust_remote_code", "options.trust_remote_code"}
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: str(p.name))
 def test_nothing_in_the_package_turns_bytes_into_code(path):
-    assert list(suspicious(path.read_text(encoding="utf-8"))) == []
+    found = list(suspicious(path.read_text(encoding="utf-8")))
+    ours = path.parent == PACKAGE and path.name in OWN_TABLES
+    assert found == (["import_module"] if ours else [])
 
 
 def test_our_yaml_loader_is_a_safe_one():
