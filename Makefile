@@ -1,5 +1,5 @@
-# Every target is idempotent. `.venv/.complete` is written last, so an interrupted
-# installation is never trusted by the next call.
+# Every target is idempotent. `.venv/.complete` and `.venv/.developing` are written last, so an
+# interrupted installation is never trusted by the next call.
 
 PYTHON ?= python3
 VENV := .venv
@@ -21,32 +21,39 @@ $(VENV)/.complete: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 	  { echo "$(PYTHON) is older than Python 3.10; name a newer one: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
 	@if [ -e $(VENV)/.complete ]; then rm $(VENV)/.complete; else rm -rf $(VENV) && $(PYTHON) -m venv $(VENV); fi
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' --constraint constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[server]' --constraint constraints.txt
 	@touch $(VENV)/.complete
+
+$(VENV)/.developing: $(VENV)/.complete
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' --constraint constraints.txt
+	@touch $(VENV)/.developing
 
 .PHONY: install
 install: $(VENV)/.complete ## make .venv with the pinned versions; .venv/bin/llava-eval then works
+
+.PHONY: develop
+develop: $(VENV)/.developing ## add what tests and checks need
 
 .PHONY: eval
 eval: install ## evaluate MODEL (default: demo) on TASK (default: pope)
 	@$(BIN)/llava-eval run --model '$(MODEL)' --tasks '$(TASK)' $(ARGS)
 
 .PHONY: test
-test: install ## run the whole test suite
+test: develop ## run the whole test suite
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto $(ARGS)
 
 .PHONY: test-fast
-test-fast: install ## run the tests that take under ten seconds each
+test-fast: develop ## run the tests that take under ten seconds each
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto -m 'not slow' $(ARGS)
 
 .PHONY: check
-check: install ## lint, format check and type check
+check: develop ## lint, format check and type check
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
 .PHONY: format
-format: install ## format and sort imports
+format: develop ## format and sort imports
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
@@ -109,11 +116,11 @@ bench-precision: install ## count the answers that half precision and sharing ch
 	@OMP_NUM_THREADS=1 $(BIN)/python -m llava_eval.bench.precision --out results/bench $(ARGS)
 
 .PHONY: bench-client
-bench-client: install ## time the client of servers and judges
+bench-client: develop ## time the client of servers and judges
 	@OMP_NUM_THREADS=1 $(BIN)/python -m llava_eval.bench.client --out results/bench $(ARGS)
 
 .PHONY: bench-report
-bench-report: install ## time the report of 9,000 samples and 500 pictures
+bench-report: develop ## time the report of 9,000 samples and 500 pictures
 	@OMP_NUM_THREADS=1 $(BIN)/python -m llava_eval.bench.report $(ARGS)
 
 .PHONY: bench-overhead
@@ -125,7 +132,7 @@ coverage: install ## how often the intervals cover, into docs/intervals.md (two 
 	@OMP_NUM_THREADS=1 $(BIN)/python -m llava_eval.bench.coverage --out docs/intervals.md
 
 .PHONY: fuzz
-fuzz: install ## fuzz every reader and rule, 30 seconds each (ARGS='--seconds 60'; x86-64 Linux, Python 3.11 to 3.13)
+fuzz: develop ## fuzz every reader and rule, 30 seconds each (ARGS='--seconds 60'; x86-64 Linux, Python 3.11 to 3.13)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]' --constraint constraints.txt
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz $(ARGS)
 
