@@ -116,11 +116,11 @@ bench-precision: install ## count the answers that half precision and sharing ch
 	@OMP_NUM_THREADS=1 $(BIN)/python -m llava_eval.bench.precision --out results/bench $(ARGS)
 
 .PHONY: bench-client
-bench-client: develop ## time the client of servers and judges
+bench-client: install ## time the client of servers and judges
 	@OMP_NUM_THREADS=1 $(BIN)/python -m llava_eval.bench.client --out results/bench $(ARGS)
 
 .PHONY: bench-report
-bench-report: develop ## time the report of 9,000 samples and 500 pictures
+bench-report: install ## time the report of 9,000 samples and 500 pictures
 	@OMP_NUM_THREADS=1 $(BIN)/python -m llava_eval.bench.report $(ARGS)
 
 .PHONY: bench-overhead
