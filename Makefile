@@ -43,7 +43,7 @@ test: develop ## run the whole test suite
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto $(ARGS)
 
 .PHONY: test-fast
-test-fast: develop ## run the tests that take under ten seconds each
+test-fast: develop ## run the tests but for those with processes, disks or browsers of their own
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto -m 'not slow' $(ARGS)
 
 .PHONY: check

@@ -78,6 +78,7 @@ def test_the_rows_that_the_bad_ones_are_made_from_are_good(tmp_path: Path, task:
     assert len(read_samples(load_task(task), str(tmp_path / "rows.jsonl")).samples) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LOUD)
 def test_a_process_of_its_own_says_the_same_line_and_nothing_else(
     tmp_path: Path, name: str

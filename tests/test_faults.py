@@ -32,6 +32,8 @@ from llava_eval.store import read_predictions
 from llava_eval.task import load_task
 from tests.conftest import pope_row
 
+pytestmark = pytest.mark.slow
+
 POPE = load_task("pope")
 IDENTITY = {"task": "pope", "model": "m", "data": "d", "weights": "abc"}
 ROWS = 1_200

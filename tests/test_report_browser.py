@@ -26,6 +26,8 @@ from tests.boards import replayed
 from tests.browsing import chromium, listed, opened
 from tests.conftest import pope_row
 
+pytestmark = pytest.mark.slow
+
 WRONG_BEFORE, WRONG_AFTER = {0, 1, 2}, {2, 3, 4, 5, 6, 8, 10}
 ATTACK = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 ODD_ID = "a/b #7?x=1&y=%20é\"'<b>"
@@ -398,7 +400,6 @@ def test_a_phone_need_not_scroll_sideways(browser: Browser, report: Path, addres
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
-@pytest.mark.slow
 def test_twenty_thousand_samples_scroll_smoothly(browser: Browser, long: Path) -> None:
     with opened(browser, long, "#/pope") as page:
         assert listed(page) == 20_000

@@ -20,6 +20,8 @@ from tests.breaks import (
 )
 from tests.conftest import GOLDEN, golden
 
+pytestmark = pytest.mark.slow
+
 # What each break leaves at most: (accuracy, share of unchanged answers), both in percent.
 AT_MOST = {
     "padding on the right": (85, 80),
