@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from llava_eval.bounds import show_bounds
 from llava_eval.checkpoint import DEMO
+from llava_eval.efforts import Effort
 from llava_eval.errors import LlavaEvalError
 from llava_eval.identity import unanswered
 from llava_eval.records import Prediction, Result
-from llava_eval.run_folder import Effort
 from llava_eval.tables import one_line, printable, show, shown, text_table
 
 if TYPE_CHECKING:

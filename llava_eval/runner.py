@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Protocol
 
 from llava_eval.checkpoint import DEMO
+from llava_eval.efforts import Effort, Progress
 from llava_eval.engines import Engine, EngineSettings, load_engine
 from llava_eval.errors import LlavaEvalError, UnfinishedError, UsageError
 from llava_eval.failures import PLAINLY_BROKEN, FailureCount, FailureLimit, read_limit
@@ -29,7 +30,7 @@ from llava_eval.judges.judge import JudgeSettings
 from llava_eval.judges.session import check_judge, open_session
 from llava_eval.prompts import build_request
 from llava_eval.records import DataSet, Json, Prediction, Result
-from llava_eval.run_folder import Effort, Progress, RunFolder
+from llava_eval.run_folder import RunFolder
 from llava_eval.samples import default_source, draw, read_samples
 from llava_eval.store import with_happenings
 from llava_eval.task import Task, load_task, task_names
