@@ -66,7 +66,16 @@ def read_run(folder: Path) -> Json:
         if not isinstance(run.get(part), dict) or any(key not in run[part] for key in keys):
             raise RunError(f"{folder / RUN}: no {part} with {', '.join(keys)}; not a run of ours")
         check_fields(run[part], str(folder / RUN))
+    efforts = run.get("efforts", [])
+    if not (isinstance(efforts, list) and all(map(_is_effort, efforts))):
+        raise RunError(f"{folder / RUN}: efforts is {brief(efforts)}, must be a list of objects")
     return run
+
+
+def _is_effort(content: Any) -> bool:
+    """Whether this is what answering took; `notes` is all of it that a result repeats."""
+    notes = content.get("notes", []) if isinstance(content, dict) else None
+    return isinstance(notes, list) and all(isinstance(note, str) for note in notes)
 
 
 def read_result(folder: Path) -> Json:

@@ -56,14 +56,13 @@ def plan_of(chat: Chat | None, calls: int, most_calls: int) -> Plan:
         return Plan(done=1)
     tokens = estimated_tokens(chat)
     return Plan(
-        1,
-        0,
-        calls,
-        most_calls,
-        calls * tokens,
-        most_calls * tokens,
-        calls * chat.max_tokens,
-        most_calls * chat.max_tokens,
+        answers=1,
+        calls=calls,
+        most_calls=most_calls,
+        read=calls * tokens,
+        most_read=most_calls * tokens,
+        written=calls * chat.max_tokens,
+        most_written=most_calls * chat.max_tokens,
     )
 
 

@@ -69,6 +69,15 @@ def _each(name: str, change: Callable[[Path], object], where: str, what: str) ->
 
 
 CASES = [
+    *(
+        _case(COMPARE, f"efforts {name}", _set(RUN, efforts=efforts), RUN, "efforts is", "list of")
+        for name, efforts in (
+            ("that are a number", 7),
+            ("that are numbers", [7]),
+            ("with a number for notes", [{"notes": 7}]),
+            ("with notes that are numbers", [{"notes": [7]}]),
+        )
+    ),
     *_each("a result cut short", _cut(RESULT, 99), RESULT, "cannot be read"),
     *_each("a result that is a list", write(RESULT, "[]"), RESULT, "must hold an object"),
     *_each("a result of 100,000 brackets", write(RESULT, "[" * 100_000), RESULT, "cannot be read"),
