@@ -130,13 +130,13 @@ def test_the_most_memory_held_is_reported_and_starts_anew(engine):
     assert engine.performance()["peak_memory_bytes"] == peak_memory(CPU) > 2**24
     forget_peak(CPU)
     before = peak_memory(CPU)
-    held = torch.ones(64 * 2**20, dtype=torch.uint8)
-    size = held.nbytes
+    # More than all that was ever held: not every system lets the peak start anew.
+    held = torch.ones(before + 2**26, dtype=torch.uint8)
     del held
-    assert peak_memory(CPU) > before + 0.8 * size
-    if os.access("/proc/self/clear_refs", os.W_OK):  # elsewhere the peak is that of the process
+    assert peak_memory(CPU) > before + 2**25
+    if os.access("/proc/self/clear_refs", os.W_OK):
         forget_peak(CPU)
-        assert peak_memory(CPU) < before + 0.5 * size
+        assert peak_memory(CPU) < before + 2**25
 
 
 def test_free_memory_is_known():
