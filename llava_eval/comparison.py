@@ -16,7 +16,7 @@ from llava_eval.identity import Difference
 from llava_eval.measure import Measured, measure, unchanged
 from llava_eval.pairing import holm
 from llava_eval.records import DataSet, Score
-from llava_eval.scorers.paired import PAIRED
+from llava_eval.scorers.paired import PAIRED, full_scale
 from llava_eval.scoring import usable_scores
 from llava_eval.sides import (
     find_sides,
@@ -195,7 +195,7 @@ def _compare_task(
     data: str | None,
 ) -> TaskComparison:
     metric = PAIRED[task.scorer].get(task.primary)
-    allowed = max_drop * (metric.full_scale if metric else 100.0) / 100
+    allowed = max_drop * full_scale(task.scorer, task.primary) / 100
     found = TaskComparison(task.name, task.primary, task.unit, allowed)
     for name, side in (("baseline", left), ("candidate", right)):
         if task.name not in side:

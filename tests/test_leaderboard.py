@@ -242,6 +242,22 @@ def test_columns_stand_in_the_papers_order_with_its_headings(tmp_path):
     ]
 
 
+def test_an_undefined_number_is_none_and_a_note_says_so(tmp_path):
+    write_run(tmp_path / "pope", result_of("pope", None))
+    write_run(tmp_path / "mmvet", result_of("mmvet", None, ungraded=218))
+    notes = board_of(tmp_path).notes
+    assert "pope of a-model: f1 is undefined for its answers" in notes
+    assert not [note for note in notes if note.startswith("mmvet of")]  # a mark says: not graded
+
+
+def test_a_column_has_the_full_scale_of_its_rule_whosever_the_task_is(tmp_path):
+    own = dataclasses.replace(result_of("mme"), task="own-points")
+    for result in (result_of("mme"), result_of("gqa"), own):
+        write_run(tmp_path / result.task, result)
+    scales = {column.task: column.full_scale for column in board_of(tmp_path).columns}
+    assert scales == {"mme": 2000, "gqa": 100, "own-points": 2000}
+
+
 def test_only_measured_columns_are_shown_and_chosen_ones_in_the_order_given(tmp_path):
     for task in ("pope", "gqa"):
         write_run(tmp_path / task, result_of(task))

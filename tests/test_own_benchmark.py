@@ -72,6 +72,27 @@ def test_it_runs_with_the_demo(tasks_dir, tmp_path, capsys):
     assert len((tmp_path / "out/traffic/predictions.jsonl").read_text().splitlines()) == 4
 
 
+def test_its_runs_have_a_column_of_their_own_and_are_ranked_by_its_card(
+    tasks_dir, tmp_path, capsys
+):
+    card = tasks_dir / "traffic.yaml"
+    card.write_text(card.read_text("utf-8").replace("primary: f1", "primary: accuracy"), "utf-8")
+    own = ["--tasks-dir", str(tasks_dir)]
+    for name, more in (("a", []), ("b", ["--exact"])):
+        out = ["--out", str(tmp_path / "runs" / name)]
+        assert main(["run", "--model", "demo", "--tasks", "traffic", *own, *out, *more]) == 0
+    capsys.readouterr()
+    assert main(["leaderboard", str(tmp_path / "runs"), *own]) == 0
+    table = capsys.readouterr().out
+    assert table.splitlines()[0].endswith(" Traffic")
+    assert table.count("#1=") == 2
+    assert "unpaired" not in table
+    assert main(["leaderboard", str(tmp_path / "runs")]) == 0
+    table = capsys.readouterr().out
+    assert table.splitlines()[0].endswith(" traffic")
+    assert "traffic: ranks are from unpaired intervals: task 'traffic' is not known" in table
+
+
 def test_a_file_of_another_length_is_an_error(tasks_dir, capsys):
     path = tasks_dir / "traffic.jsonl"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:3]))

@@ -184,7 +184,7 @@ def test_an_axis_of_the_radar_chart_has_its_own_scale_printed(two: Subject) -> N
     assert figure is not None
     axes = figure.axes[0]
     for column, tick in zip(two.board.columns, axes.get_xticklabels(), strict=True):
-        scale = axis_scale(column.task, series)
+        scale = axis_scale(column, series)
         assert scale is not None
         name, ends = tick.get_text().split("\n")
         assert name == column.title
@@ -199,7 +199,7 @@ def test_a_place_on_the_radar_chart_is_the_number_on_its_scale(two: Subject) -> 
     assert figure is not None
     radii = figure.axes[0].lines[0].get_ydata()
     for column, radius in zip(two.board.columns, radii, strict=False):
-        low, high = axis_scale(column.task, series) or (0.0, 1.0)
+        low, high = axis_scale(column, series) or (0.0, 1.0)
         share = (radius - INNER) / (1 - INNER)
         assert low + share * (high - low) == pytest.approx(
             series[0].cells[column.task].estimate.value

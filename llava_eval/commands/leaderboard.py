@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from llava_eval.commands.options import split_names
+from llava_eval.commands.options import add_tasks_dir, split_names
 from llava_eval.console import say
 from llava_eval.errors import UsageError
 from llava_eval.files import write_text
@@ -23,6 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--sort", default="", metavar="TASK", help="highest number first")
     add("--strict", action="store_true", help="refuse numbers that are not their column's")
     add("--out", type=Path, metavar="FILE", help="write the table there")
+    add_tasks_dir(parser)
     parser.set_defaults(command=execute)
 
 
@@ -33,7 +34,7 @@ def execute(options: argparse.Namespace) -> int:
         raise UsageError(f"{missing[0]}: no such folder of runs")
     runs = options.runs or [Path("results/runs")]
     choice = Choice(split_names(options.tasks), split_names(options.models), options.sort)
-    board = build_leaderboard(find_runs(runs), choice)
+    board = build_leaderboard(find_runs(runs), choice, tasks_dir=options.tasks_dir)
     if options.strict:
         refuse_mixture(board)
     table = FORMATS[options.format](board)

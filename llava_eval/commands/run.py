@@ -113,7 +113,7 @@ def execute(options: argparse.Namespace) -> int:
     finally:
         console.close()
     if results:
-        _show_all(run_root(options.model, options.out), options.out is None)
+        _show_all(run_root(options.model, options.out), options.out is None, options.tasks_dir)
     failed = sum(result.failed for result in results)
     if failed:
         advice = "the reasons are in predictions.jsonl; --retry-failed asks again"
@@ -129,12 +129,13 @@ def execute(options: argparse.Namespace) -> int:
     return 1 if failed or failures or (ungraded and options.judge_model) else 0
 
 
-def _show_all(root: Path, beside_others: bool) -> None:
+def _show_all(root: Path, beside_others: bool, tasks_dir: Path | None) -> None:
     """Print the table of a model, and write that of all models where it is among others."""
-    say(f"\n{FORMATS['text'](build_leaderboard(find_runs([root]), ranked=False))}")
+    board = build_leaderboard(find_runs([root]), ranked=False, tasks_dir=tasks_dir)
+    say(f"\n{FORMATS['text'](board)}")
     if beside_others:
         table = root.parent.parent / "leaderboard.md"
-        board = build_leaderboard(find_runs([root.parent]), ranked=False)
+        board = build_leaderboard(find_runs([root.parent]), ranked=False, tasks_dir=tasks_dir)
         write_text(table, FORMATS["md"](board) + "\n")
         say(printable(f"all runs: {table}"))
 

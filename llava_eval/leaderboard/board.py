@@ -95,11 +95,13 @@ class Column:
         task: Its name.
         title: Its heading.
         identity: Of the numbers that stand in it without a mark.
+        full_scale: From the worst to the best value, in its unit: 2,000 for MME.
     """
 
     task: str
     title: str
     identity: Identity
+    full_scale: float = 100.0
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from llava_eval.leaderboard.ties import Ties
 from llava_eval.published import Published, PublishedModel, load_published
 from llava_eval.records import Estimate
 from llava_eval.scorers import SCORERS
+from llava_eval.scorers.paired import full_scale
 from llava_eval.store import RESULT, read_json, read_run, result_from_json
 from llava_eval.task import Task, load_task, task_names
 
@@ -27,7 +28,10 @@ LEGEND = (
 
 
 def build_leaderboard(
-    folders: Sequence[Path], choice: Choice = ALL, ranked: bool = True
+    folders: Sequence[Path],
+    choice: Choice = ALL,
+    ranked: bool = True,
+    tasks_dir: Path | None = None,
 ) -> Leaderboard:
     """Put the results of run folders beside the published rows.
 
@@ -36,22 +40,24 @@ def build_leaderboard(
         choice: Which rows and columns, in which order.
         ranked: Whether to rank runs that are comparable, for which the rows are read and
             their predictions scored again.
+        tasks_dir: A folder of the user's own cards: without it, columns of their tasks have the
+            task's name for a heading, and their runs are not paired.
 
     Returns:
         Columns for the tasks that have a result, or that are chosen; for all tasks if there
         are none.
 
     Raises:
-        UsageError: Something chosen is not there.
+        UsageError: Something chosen, or the folder of cards, is not there.
         RunError: A run folder cannot be read.
-        CardError: The published numbers cannot be read.
+        CardError: The published numbers or a card cannot be read.
     """
     published = load_published()
     finished = [folder for folder in folders if (folder / RESULT).exists()]
     entries = [read_entry(folder) for folder in finished]
-    columns = chosen_columns(_columns(entries, published, choice), choice)
+    columns = chosen_columns(_columns(entries, published, choice, tasks_dir), choice)
     lines = chosen_lines(_lines(entries, published), columns, choice)
-    ties = Ties(paired=ranked)
+    ties = Ties(ranked, tasks_dir)
     lines = mark_differences(columns, lines)
     lines = mark_best(columns, rank(columns, lines, ties) if ranked else lines, ties)
     lines = in_order(columns, lines, choice)
@@ -75,17 +81,34 @@ def read_entry(folder: Path) -> Entry:
     return Entry(folder, result, identity_of(result), recorded(read_run(folder)))
 
 
-def _columns(entries: Sequence[Entry], published: Published, choice: Choice) -> list[Column]:
+def _columns(
+    entries: Sequence[Entry], published: Published, choice: Choice, tasks_dir: Path | None
+) -> list[Column]:
     """Return a column for every task that was measured; the paper's twelve if none was."""
     measured = {entry.result.task for entry in entries}
     everything = not measured or bool(choice.tasks)
     shipped = [name for name in task_names() if name in measured or everything]
     cards = [load_task(name) for name in shipped]
-    own = sorted(measured - set(shipped))
-    return [Column(card.name, card.title, published.identity(card)) for card in cards] + [
-        Column(task, task, _usual([e.identity for e in entries if e.result.task == task]))
-        for task in own
+    known = task_names(tasks_dir)
+    return [
+        Column(
+            card.name, card.title, published.identity(card), full_scale(card.scorer, card.primary)
+        )
+        for card in cards
+    ] + [
+        _own_column(
+            load_task(name, tasks_dir).title if name in known else name,
+            [entry for entry in entries if entry.result.task == name],
+        )
+        for name in sorted(measured - set(shipped))
     ]
+
+
+def _own_column(title: str, entries: Sequence[Entry]) -> Column:
+    """Return the column of a task that does not ship, whose card may not be at hand."""
+    result = entries[0].result
+    scale = full_scale(result.scorer, result.primary)
+    return Column(result.task, title, _usual([entry.identity for entry in entries]), scale)
 
 
 def _usual(identities: Sequence[Identity]) -> Identity:
@@ -158,9 +181,20 @@ def _notes(columns: Sequence[Column], lines: Sequence[Line], published: Publishe
         legend,
         *notes_of_marks(columns, lines),
         *_sample_counts(columns, lines),
+        *_undefined(columns, lines),
         *_bounds(columns, lines),
         *(f"[{name}] {text}" for name, text in published.sources.items() if name in used),
     ]
+
+
+def _undefined(columns: Sequence[Column], lines: Sequence[Line]) -> Iterable[str]:
+    """Name the answers that have no number though nothing is missing to make one."""
+    for column in columns:
+        for line in lines:
+            entry = cell.entry if (cell := line.cells.get(column.task)) else None
+            result = entry.result if entry else None
+            if result and result.headline.value is None and not result.ungraded:
+                yield f"{column.task} of {line.name}: {result.primary} is undefined for its answers"
 
 
 def _bounds(columns: Sequence[Column], lines: Sequence[Line]) -> Iterable[str]:

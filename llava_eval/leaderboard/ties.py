@@ -23,11 +23,13 @@ class Ties:
 
     Attributes:
         paired: Whether to score the predictions of two runs again, to pair them by sample.
+        tasks_dir: A folder of the user's own cards.
         notes: Why that could not be done, where it could not.
     """
 
-    def __init__(self, paired: bool) -> None:
+    def __init__(self, paired: bool, tasks_dir: Path | None = None) -> None:
         self.paired = paired
+        self.tasks_dir = tasks_dir
         self.notes: dict[str, None] = {}
         self._scores: dict[Path, list[Score]] = {}
 
@@ -58,7 +60,7 @@ class Ties:
 
     def _difference(self, left: Entry, right: Entry) -> Estimate:
         """Return the difference of two runs of one task, paired by sample."""
-        task = load_task(left.result.task)
+        task = load_task(left.result.task, self.tasks_dir)
         metric = PAIRED[task.scorer].get(task.primary)
         if metric is None:
             raise UsageError(f"{task.primary} of {task.scorer} cannot be paired")
@@ -67,7 +69,8 @@ class Ties:
     def _read(self, entry: Entry) -> Sequence[Score]:
         """Score a run's predictions, once."""
         if entry.folder not in self._scores:
-            task, side = load_task(entry.result.task), read_side(entry.folder)
+            task = load_task(entry.result.task, self.tasks_dir)
+            side = read_side(entry.folder)
             rows = rows_of(task, side, None, force=False)
             self._scores[entry.folder] = usable_scores(task, score_side(task, side, rows))
         return self._scores[entry.folder]

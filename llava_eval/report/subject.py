@@ -97,7 +97,7 @@ def read_subject(
         PredictionsError: A file of predictions or grades is broken.
     """
     folders = _folders([Path(path) for path in paths])
-    board = build_leaderboard(folders)
+    board = build_leaderboard(folders, tasks_dir=tasks_dir)
     rows = _Rows(data, force) if samples else None
     runs = [
         _read_run(line.name, cell.entry.folder, tasks_dir, rows)

@@ -72,6 +72,12 @@ class SumsMetric:
     readable: bool = False
 
 
+def full_scale(scorer: str, metric: str) -> float:
+    """Return how far a metric's worst and best value are apart, in its unit."""
+    found = PAIRED.get(scorer, {}).get(metric)
+    return found.full_scale if found else 100.0
+
+
 def mean_ledger(units: Sequence[Unit]) -> Ledger:
     """Return the sums that a mean of units is made of: their number and their values."""
     owners = cluster_numbers([unit.cluster for unit in units])

@@ -21,7 +21,6 @@ from llava_eval.report.figures.dots import (
 from llava_eval.report.figures.series import (
     PUBLISHED,
     Series,
-    full_scale,
     gap_notes,
     hollow_note,
     measured_series,
@@ -103,8 +102,8 @@ def _draw_block(
     draw_dots(axes, dots)
     span = ends([estimate for each in dots for estimate in each.estimates])
     assert span is not None
-    set_ticks(axes, nice_limits(*span, max(full_scale(task) for task in tasks)))
+    set_ticks(axes, nice_limits(*span, max(column.full_scale for column in block)))
     unit = unit_of(board, tasks[0])
-    axes.set_xlabel(unit if unit == "percent" else f"{unit} of {full_scale(tasks[0]):,.0f}")
+    axes.set_xlabel(unit if unit == "percent" else f"{unit} of {block[0].full_scale:,.0f}")
     if len(series) <= MOST_WRITTEN:
         write_numbers(axes, dots)

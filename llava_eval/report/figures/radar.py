@@ -10,11 +10,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from llava_eval.leaderboard.board import Leaderboard
+from llava_eval.leaderboard.board import Column, Leaderboard
 from llava_eval.report.figures.series import (
     PUBLISHED,
     Series,
-    full_scale,
     gap_notes,
     hollow_note,
     measured_series,
@@ -62,7 +61,7 @@ def radar(subject: Subject, published: Sequence[str] = PUBLISHED) -> Figure | No
     figure = new_figure(DOUBLE, 5.1)
     axes: Any = figure.add_subplot(projection="polar")
     angles = np.linspace(0, 2 * math.pi, len(board.columns), endpoint=False)
-    scales = [axis_scale(column.task, series) for column in board.columns]
+    scales = [axis_scale(column, series) for column in board.columns]
     _draw_frame(axes, angles, _names(board, scales))
     handles = [_draw_series(axes, angles, board, scales, each) for each in series]
     add_legend(figure, handles, [each.name for each in series])
@@ -72,7 +71,7 @@ def radar(subject: Subject, published: Sequence[str] = PUBLISHED) -> Figure | No
     return figure
 
 
-def axis_scale(task: str, series: Sequence[Series]) -> tuple[float, float] | None:
+def axis_scale(column: Column, series: Sequence[Series]) -> tuple[float, float] | None:
     """Return what inner ring and rim of an axis stand for: round numbers around the values.
 
     A single value has nothing to be spread from: its axis is the benchmark's whole scale.
@@ -80,10 +79,10 @@ def axis_scale(task: str, series: Sequence[Series]) -> tuple[float, float] | Non
     Returns:
         None if there is no value.
     """
-    values = [float(e.value or 0.0) for each in series if (e := each.estimate(task))]
+    values = [float(e.value or 0.0) for each in series if (e := each.estimate(column.task))]
     if not values:
         return None
-    top = full_scale(task)
+    top = column.full_scale
     if len(values) == 1:
         return 0.0, top
     for step in STEPS:

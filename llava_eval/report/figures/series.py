@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from llava_eval.leaderboard.board import Cell, Column, Leaderboard
 from llava_eval.records import Estimate
 from llava_eval.report.figures.style import INK, Look, label, labels, look
-from llava_eval.scorers.paired import PAIRED
-from llava_eval.task import TABLE, load_task
 
 PUBLISHED = ("LLaVA-1.5-7B", "LLaVA-1.5-13B")  # the rows that stand beside measured ones
 PUBLISHED_LOOKS = (Look(INK, "|", (0, (1, 1)), ""), Look(INK, "x", (0, (4, 2)), ""))
@@ -85,15 +83,6 @@ def title_of(column: Column) -> str:
 def unit_of(board: Leaderboard, task: str) -> str:
     """Return the unit of a column: "percent" or "points"."""
     return next((c.unit for line in board.lines if (c := line.cells.get(task))), "percent")
-
-
-def full_scale(task: str) -> float:
-    """Return the highest value of a task's number, in its unit: 2,000 for MME, or else 100."""
-    if task not in TABLE:
-        return 100.0
-    card = load_task(task)
-    metric = PAIRED[card.scorer].get(card.primary)
-    return metric.full_scale if metric else 100.0
 
 
 def gap_notes(board: Leaderboard) -> list[str]:
