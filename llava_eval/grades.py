@@ -154,6 +154,8 @@ def read_judge(folder: Path) -> Json:
     identity = content.get("identity")
     if not isinstance(identity, dict) or not {"judge", "dialect"} <= identity.keys():
         raise RunError(f"{folder / JUDGE}: no identity with judge, dialect; not a file of ours")
+    if identity.get("weights") and "decoding" not in identity:
+        raise RunError(f"{folder / JUDGE}: identity: weights without decoding; not a file of ours")
     return content
 
 

@@ -15,6 +15,7 @@ from llava_eval.rows import Row, read_jsonl, read_text
 from llava_eval.task import Task
 
 FINISHES = ("stop", "length", "error", "")
+PROVENANCE = ("model", "system_fingerprint", "finish", "at", "answer", "error")  # of a reply
 Grades = Mapping[str, tuple[str, ...]]
 
 
@@ -77,7 +78,9 @@ def read_prediction(row: Row) -> Prediction:
         DataError: A field is of the wrong type.
     """
     if "id" in row and ("prediction" in row or "text" in row):
-        numbers = {n: row.require(n, int) for n in ("prompt_tokens", "new_tokens") if n in row}
+        numbers: dict[str, Any] = {
+            n: row.count(n) for n in ("prompt_tokens", "new_tokens") if n in row
+        }
         words = {n: row.require(n, str) for n in ("finish", "error") if n in row}
         if words.get("finish", "") not in FINISHES:
             raise PredictionsError(
@@ -156,6 +159,7 @@ def load_grades(path: Path) -> dict[str, tuple[str, ...]]:
     for row in read_jsonl(path):
         sample_id = str(row.require("id", str, int))
         replies = row.require("replies", list)
+        _check_provenance(row)
         if not all(isinstance(reply, str) for reply in replies):
             raise PredictionsError(f"{row.where}: replies must be a list of texts")
         held = grades.get(sample_id, ())
@@ -167,6 +171,16 @@ def load_grades(path: Path) -> dict[str, tuple[str, ...]]:
             raise PredictionsError(f"{row.where}: id {brief(sample_id)} is graded a second time")
         grades[sample_id] = (*held, *replies)
     return grades
+
+
+def _check_provenance(row: Row) -> None:
+    """Check what a line says besides: who replied, when, about what, and for how many tokens."""
+    for name in PROVENANCE:
+        if name in row:
+            row.require(name, str)
+    for name in ("prompt_tokens", "new_tokens"):
+        if name in row:
+            row.count(name)
 
 
 def _check_place(row: Row, held: int, replies: int) -> None:

@@ -264,3 +264,4 @@ class Result:
 
 
 Json = dict[str, Any]
+MOST_COUNTED = 10**15  # of anything, such as tokens: a larger number counts nothing

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llava_eval.records import Json
+from llava_eval.records import MOST_COUNTED, Json
 
 # Reasons to end with text that is no answer of the model.
 WITHHELD = ("content_filter",)
@@ -97,7 +97,7 @@ def read_reply(body: bytes, retries: int = 0) -> Reply:
     """
     try:
         content = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadReplyError(f"a reply that is no JSON: {error}") from None
     if not isinstance(content, dict):
         raise BadReplyError("a reply that is no JSON object")
@@ -136,7 +136,7 @@ def _answer(content: Mapping[str, Any]) -> tuple[str, str]:
 
 def _count(usage: Mapping[str, Any], name: str) -> int:
     value = usage.get(name)
-    return value if isinstance(value, int) else 0
+    return value if type(value) is int and 0 <= value <= MOST_COUNTED else 0
 
 
 def words_of(body: object) -> str:
@@ -178,5 +178,5 @@ def wait_asked_for(headers: Mapping[str, str]) -> float | None:
     try:
         date = email.utils.parsedate_to_datetime(headers["retry-after"])
         return max(0.0, date.timestamp() - time.time())
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, OverflowError):  # a date before the first or after the last
         return None

@@ -21,7 +21,7 @@ from llava_eval.errors import DataError, brief, first_line
 from llava_eval.hub import hub_reason
 from llava_eval.json_text import json_or_none, parse_json
 from llava_eval.paths import inside
-from llava_eval.records import ImageRef
+from llava_eval.records import MOST_COUNTED, ImageRef
 from llava_eval.retries import open_patiently, read_bytes
 
 ROWS_AT_ONCE = 1000  # taken out of an Arrow table
@@ -68,6 +68,17 @@ class Row(dict[str, Any]):
             wanted = " or ".join(kind.__name__ for kind in kinds)
             raise DataError(f"{self.where}: {name} is {brief(self[name])}, must be {wanted}")
         return self[name]
+
+    def count(self, name: str) -> int:
+        """Return a number of things, such as tokens.
+
+        Raises:
+            DataError: It is missing, or no whole number from 0.
+        """
+        value: int = self.require(name, int)
+        if not 0 <= value <= MOST_COUNTED:
+            raise DataError(f"{self.where}: {name} is {brief(value)}, must be a count, 0 or more")
+        return value
 
     def list_of(self, name: str) -> list[Any]:
         """Return a list; a tsv, which holds none, may have it as JSON text.

@@ -26,6 +26,7 @@ def test_what_the_fuzzer_once_found_is_read_or_refused_in_one_line(name, kept):
 
 VALUES = (None, "x", -1, 10**6, [["x"]])
 OF_JSON = dict.fromkeys(("jsonl", "json", "saved", "official", "grades", "checkpoint"), VALUES)
+OF_JSON |= dict.fromkeys(("reply", "prices", "rules", "judged"), VALUES)
 OF_JSON |= {"loading": ("x", 10**6), "run_folder": ("x", [["x"]])}  # 30 ms and more for each
 
 

@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llava_eval.digests import digest_of
-from llava_eval.errors import DataError
+from llava_eval.errors import DataError, first_line
+from llava_eval.json_text import parse_json
 from llava_eval.judges.layouts import LAYOUTS
 from llava_eval.rows import read_text
 from llava_eval.scorers.relative import CATEGORIES
 from llava_eval.task import Judging, Task
 
 ROLE = "Assistant"
+# MemoryError: the parser's own stack is full, as of a thousand brackets within each other.
+UNREADABLE = (KeyError, MemoryError, RecursionError, SyntaxError, TypeError, ValueError)
 SHOWN = 8  # hex digits of a digest, in a dialect's name
 
 
@@ -69,7 +72,7 @@ def _named(whose: str, judging: Judging, texts: Mapping[str, str]) -> str:
 
 
 def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _read(path: Path, layout: str) -> dict[str, str]:
@@ -85,10 +88,7 @@ def _read(path: Path, layout: str) -> dict[str, str]:
 
 def _read_rules(path: Path, text: str) -> dict[str, str]:
     """Read LLaVA's rule.json: {"llava_bench_conv": {"role": ..., "prompt": ...}, ...}."""
-    try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path}:{error.lineno}: not valid JSON ({error.msg})") from error
+    content = parse_json(text, str(path))
     texts = {}
     for category in CATEGORIES:
         name = f"llava_bench_{category}"
@@ -108,8 +108,8 @@ def _read_prompt(path: Path, text: str) -> str:
     try:
         code = _code(text) if path.suffix == ".ipynb" else text
         found = [each.value for each in _prompts(ast.parse(code))]
-    except (KeyError, SyntaxError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read as Python: {error}") from error
+    except UNREADABLE as error:
+        raise DataError(f"{path}: cannot be read as Python: {first_line(error)}") from error
     if len(found) != 1:
         raise DataError(
             f'{path}: {len(found)} texts are called prompt, must be one: prompt = """...""" in '

@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from llava_eval.resources import resource
+from llava_eval.scorers.relative import CATEGORIES
 from tests.bad_input.case import hub_rows, lines
-from tests.fuzz import targets
+from tests.fuzz import judged, targets
 
 FOUND = Path(__file__).parent / "found"
 ANSWERS = ("A", "Yes, it is.", "The answer is B.", "2 dogs, 1,000", "0.5 because", "8 9\nx", "dont")
@@ -96,6 +97,32 @@ def _run_folder() -> list[bytes]:
     return _each(path.read_bytes() for path in sorted(folder.iterdir()) if path.suffix)
 
 
+def _reply() -> list[bytes]:
+    answer = {
+        "model": "m",
+        "system_fingerprint": "f",
+        "choices": [{"message": {"content": "yes"}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 10, "completion_tokens": 1},
+    }
+    refusal = {"error": {"message": "No such model", "code": 404}}
+    contents = [json.dumps(answer).encode(), json.dumps(refusal).encode(), b"2.5"]
+    return [*_each(contents), b"\2Wed, 21 Oct 2026 07:28:00 GMT"]
+
+
+def _rules() -> list[bytes]:
+    one = {"role": "Assistant", "prompt": "Rate both."}
+    rule = {f"llava_bench_{category}": one for category in CATEGORIES}
+    code = 'prompt = """Compare.\n"""\nprint(prompt)\n'
+    notebook = {"cells": [{"cell_type": "code", "source": [code]}]}
+    return _each([json.dumps(rule).encode(), code.encode(), json.dumps(notebook).encode(), b"Rate"])
+
+
+def _judged() -> list[bytes]:
+    folder = judged._judged()
+    files = sorted(path for path in folder.iterdir() if path.suffix in (".json", ".jsonl"))
+    return _each(path.read_bytes() for path in files)
+
+
 def _checkpoint() -> list[bytes]:
     config = {"model_type": "llava", "text_config": {"model_type": "llama"}, "vision_config": {}}
     index = {"weight_map": {"a": "model.safetensors"}}
@@ -133,4 +160,8 @@ SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "checkpoint": _checkpoint,
     "loading": _loading,
     "run_folder": _run_folder,
+    "reply": _reply,
+    "prices": lambda: _each([judged.PRICES] * 2),
+    "rules": _rules,
+    "judged": _judged,
 }

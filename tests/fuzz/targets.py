@@ -6,11 +6,8 @@ way the program does; `LlavaEvalError` is a refusal, any other exception a findi
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import dataclasses
-import shutil
-import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -33,6 +30,8 @@ from llava_eval.task import load_task as read_task
 from tests.bad_input.case import hub_rows, lines
 from tests.bad_input.official import FOLDERS
 from tests.boards import replayed
+from tests.fuzz.judged import judged, prices, reply, rules
+from tests.fuzz.places import chosen, file_of, place
 
 TASKS = task_names()
 load_task = cache(read_task)
@@ -44,32 +43,12 @@ def remember_cards() -> None:
         vars(module)["load_task"] = load_task
 
 
-@cache
-def place() -> Path:
-    """Return a folder that is removed when Python ends."""
-    folder = tempfile.mkdtemp(prefix="llava-eval-fuzz-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return Path(folder)
-
-
-def _file(name: str, content: bytes) -> Path:
-    path = place() / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    return path
-
-
-def _chosen(data: bytes, names: list[str]) -> tuple[str, bytes]:
-    """Let the first byte choose; the others are the input."""
-    return names[data[0] % len(names)] if data else names[0], data[1:]
-
-
 def _rows(suffix: str) -> Callable[[bytes], None]:
     """Read rows of the task that the first byte names, and score an answer to each."""
 
     def target(data: bytes) -> None:
-        name, content = _chosen(data, TASKS)
-        _read_and_score(name, str(_file(f"rows{suffix}", content)))
+        name, content = chosen(data, TASKS)
+        _read_and_score(name, str(file_of(f"rows{suffix}", content)))
 
     return target
 
@@ -93,16 +72,16 @@ def _pixels(image: ImageRef) -> None:
 
 def parquet(data: bytes) -> None:
     """Read a parquet file of POPE, its pictures too."""
-    _read_and_score("pope", str(_file("rows.parquet", data)))
+    _read_and_score("pope", str(file_of("rows.parquet", data)))
 
 
 def saved(data: bytes) -> None:
     """Read a save_to_disk folder of which one file is replaced."""
     folder = _saved_folder()
     names = sorted(path.name for path in (folder / "good").iterdir())
-    name, content = _chosen(data, names)
+    name, content = chosen(data, names)
     for path in (folder / "good").iterdir():
-        _file(f"saved/{path.name}", content if path.name == name else path.read_bytes())
+        file_of(f"saved/{path.name}", content if path.name == name else path.read_bytes())
     _read_and_score("pope", str(place() / "saved"))
 
 
@@ -130,41 +109,41 @@ FILES = [f"{n}:{name}" for n, (_, files) in enumerate(OFFICIAL_FOLDERS) for name
 
 def official(data: bytes) -> None:
     """Read LLaVA's folder of a benchmark, one file of it replaced."""
-    chosen, content = _chosen(data, FILES)
-    number, _, name = chosen.partition(":")
+    which, content = chosen(data, FILES)
+    number, _, name = which.partition(":")
     task, files = OFFICIAL_FOLDERS[int(number)]
     folder = place() / "eval" / number
     for other, text in files.items():
-        _file(f"eval/{number}/{other}", content if other == name else text.encode())
+        file_of(f"eval/{number}/{other}", content if other == name else text.encode())
     _read_and_score(task, str(folder))
 
 
 def card(data: bytes) -> None:
     """Read a card."""
-    load_card(_file("cards/own.yaml", data))
+    load_card(file_of("cards/own.yaml", data))
 
 
 @cache
 def _samples(task: str) -> DataSet:
     return read_samples(
-        load_task(task), str(_file(f"{task}.jsonl", lines(hub_rows(task)).encode()))
+        load_task(task), str(file_of(f"{task}.jsonl", lines(hub_rows(task)).encode()))
     )
 
 
 def predictions(data: bytes) -> None:
     """Read predictions in every form, and score them."""
-    name, content = _chosen(data, ["pope", "textvqa", "mme", "seedbench", "gqa", "mmvet"])
-    suffix, content = _chosen(content, [".jsonl", ".json"])
+    name, content = chosen(data, ["pope", "textvqa", "mme", "seedbench", "gqa", "mmvet"])
+    suffix, content = chosen(content, [".jsonl", ".json"])
     task, rows = load_task(name), _samples(name)
-    found = load_predictions(_file(f"answers{suffix}", content), task, rows)
+    found = load_predictions(file_of(f"answers{suffix}", content), task, rows)
     score_predictions(task, rows, found)
 
 
 def grades(data: bytes) -> None:
     """Read a judge's replies, and score with them."""
-    name, content = _chosen(data, ["mmvet", "llava_bench"])
+    name, content = chosen(data, ["mmvet", "llava_bench"])
     task, rows = load_task(name), _samples(name)
-    found = load_grades(_file("grades.jsonl", content))
+    found = load_grades(file_of("grades.jsonl", content))
     score_predictions(task, rows, {s.id: Prediction(s.id, "") for s in rows.samples}, found)
 
 
@@ -220,13 +199,13 @@ CHECKPOINT = (
 
 def checkpoint(data: bytes) -> None:
     """Find a checkpoint of which one file is replaced, before anything is loaded."""
-    name, content = _chosen(data, list(CHECKPOINT))
+    name, content = chosen(data, list(CHECKPOINT))
     good = b'{"model_type": "llava", "text_config": {}, "vision_config": {}}'
-    _file("model/model.safetensors", b"")
+    file_of("model/model.safetensors", b"")
     for other in CHECKPOINT:
-        _file(f"model/{other}", content if other == name else b'{"weight_map": {}}')
+        file_of(f"model/{other}", content if other == name else b'{"weight_map": {}}')
     if name != "config.json":
-        _file("model/config.json", good)
+        file_of("model/config.json", good)
     find_checkpoint(str(place() / "model"))
 
 
@@ -237,9 +216,9 @@ def loading(data: bytes) -> None:
     from tests.bad_input.checkpoints import good_checkpoint
 
     good = good_checkpoint()
-    name, content = _chosen(data, sorted(path.name for path in good.iterdir()))
+    name, content = chosen(data, sorted(path.name for path in good.iterdir()))
     for path in good.iterdir():
-        _file(f"whole-model/{path.name}", content if path.name == name else path.read_bytes())
+        file_of(f"whole-model/{path.name}", content if path.name == name else path.read_bytes())
     load(EngineSettings(str(place() / "whole-model")))
 
 
@@ -247,9 +226,9 @@ def run_folder(data: bytes) -> None:
     """Show and compare two runs, one file of the second replaced."""
     good = _runs()
     names = sorted(path.name for path in (good / "b").iterdir() if path.suffix)
-    name, content = _chosen(data, names)
+    name, content = chosen(data, names)
     for path in (good / "b" / name for name in names):
-        _file(f"runs/b/{path.name}", content if path.name == name else path.read_bytes())
+        file_of(f"runs/b/{path.name}", content if path.name == name else path.read_bytes())
     board = build_leaderboard(find_runs([place() / "runs"]))
     for form in FORMATS.values():
         form(board)
@@ -259,7 +238,7 @@ def run_folder(data: bytes) -> None:
 @cache
 def _runs() -> Path:
     for name, wrong in (("a", set()), ("b", {3})):
-        source = str(_file("pope-rows.jsonl", lines(hub_rows("pope")).encode()))
+        source = str(file_of("pope-rows.jsonl", lines(hub_rows("pope")).encode()))
         replayed(place() / "good" / name, "pope", wrong, name, source)
     return place() / "good"
 
@@ -279,6 +258,10 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "checkpoint": checkpoint,
     "loading": loading,
     "run_folder": run_folder,
+    "reply": reply,
+    "prices": prices,
+    "rules": rules,
+    "judged": judged,
 }
 
 
