@@ -11,11 +11,10 @@ after a fixed number of tries, and do not say how often they tried.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import random
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from llava_eval.background import Arrivals, Background
@@ -110,7 +109,7 @@ class Client:
             ServerError: It does not answer.
         """
         patient = min(self.endpoint.retries, PROBES)
-        client = Client(dataclasses.replace(self.endpoint, retries=patient))
+        client = Client(replace(self.endpoint, retries=patient))
         chat = Chat([{"role": "user", "content": "Hello"}], max_tokens=8)
         ((_, reply),) = client.ask([("", chat)])
         if isinstance(reply, Failure):
@@ -135,11 +134,12 @@ class Client:
 
     async def _answer(self, server: AsyncOpenAI, chat: Chat) -> Reply | Failure:
         """Try until there is an answer, or no hope of one."""
-        tries = spent = 0
+        tries = spent = read = written = 0
         while True:
             outcome = await self._try(server, chat, tries)
             if isinstance(outcome, Reply):
-                return outcome
+                return replace(outcome, lost_prompt_tokens=read, lost_new_tokens=written)
+            read, written = read + outcome.prompt_tokens, written + outcome.new_tokens
             if outcome.stops:
                 raise ServerError(f"{self.endpoint.base_url}: {outcome.reason}")
             if outcome.busy:
@@ -150,7 +150,7 @@ class Client:
                 hope = outcome.again and spent < self.endpoint.retries
                 spent += 1
             if not hope:
-                return Failure(outcome.reason, tries)
+                return Failure(outcome.reason, tries, read, written)
             await asyncio.sleep(self._pause(tries, outcome.wait))
             tries += 1
 
@@ -172,7 +172,8 @@ class Client:
             raw = await asyncio.wait_for(sending, self.endpoint.timeout)
             reply = read_reply(raw.content, tries)
         except BadReplyError as error:
-            return Fault(tell(str(error), self._key), again=error.again)
+            reason, tokens = tell(str(error), self._key), (error.prompt_tokens, error.new_tokens)
+            return Fault(reason, again=error.again, prompt_tokens=tokens[0], new_tokens=tokens[1])
         except (asyncio.TimeoutError, openai.APITimeoutError):
             return Fault(f"no answer within {self.endpoint.timeout:g} s", again=True)
         except openai.APIConnectionError as error:
@@ -227,6 +228,7 @@ class Fault:
         busy: Whether the server has only too much to do.
         stops: Whether every other request would meet the same.
         wait: Seconds that the server asks for.
+        prompt_tokens, new_tokens: What the server counted for a reply that is of no use.
     """
 
     reason: str
@@ -234,3 +236,5 @@ class Fault:
     busy: bool = False
     stops: bool = False
     wait: float | None = None
+    prompt_tokens: int = 0
+    new_tokens: int = 0

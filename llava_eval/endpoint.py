@@ -80,7 +80,8 @@ class Usage:
         requests: Answered or failed for good.
         failed: Of these, those without an answer.
         retries: Further tries.
-        prompt_tokens: As the server counts them, of the answers.
+        prompt_tokens: As the server counts them, of the answers and of replies that could not
+            be used: both are billed.
         new_tokens: The same.
         versions: How often each (model, system_fingerprint) answered.
     """
@@ -96,6 +97,8 @@ class Usage:
         """Count one outcome."""
         self.requests += 1
         self.retries += reply.retries
+        self.prompt_tokens += reply.lost_prompt_tokens
+        self.new_tokens += reply.lost_new_tokens
         if isinstance(reply, Failure):
             self.failed += 1
         else:

@@ -47,6 +47,8 @@ class Reply:
         prompt_tokens: As the server counts them; 0 if it does not.
         new_tokens: The same, of the answer.
         retries: Tries before this one.
+        lost_prompt_tokens: Of earlier tries whose reply could not be used, and is billed too.
+        lost_new_tokens: The same.
     """
 
     text: str
@@ -56,6 +58,8 @@ class Reply:
     prompt_tokens: int = 0
     new_tokens: int = 0
     retries: int = 0
+    lost_prompt_tokens: int = 0
+    lost_new_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,21 +69,28 @@ class Failure:
     Attributes:
         reason: One line.
         retries: Tries before the last one.
+        lost_prompt_tokens: Of all tries; a reply that could not be used is billed too.
+        lost_new_tokens: The same.
     """
 
     reason: str
     retries: int = 0
+    lost_prompt_tokens: int = 0
+    lost_new_tokens: int = 0
 
 
 class BadReplyError(Exception):
-    """A reply that holds no answer; `again` says whether another try may help.
+    """A reply that holds no answer. Its text may repeat the server's words, of any length.
 
-    Its text may repeat the server's words, of any length.
+    Attributes:
+        again: Whether another try may help.
+        prompt_tokens, new_tokens: What the server counted for it all the same.
     """
 
     def __init__(self, reason: str, again: bool = True) -> None:
         super().__init__(reason)
         self.again = again
+        self.prompt_tokens = self.new_tokens = 0
 
 
 def read_reply(body: bytes, retries: int = 0) -> Reply:
@@ -103,21 +114,20 @@ def read_reply(body: bytes, retries: int = 0) -> Reply:
         raise BadReplyError("a reply that is no JSON object")
     if content.get("error"):  # some gateways send their errors with status 200
         raise BadReplyError(f"an error in the reply: {words_of(content)}")
-    text, finish = _answer(content)
     usage = content.get("usage")
     usage = usage if isinstance(usage, dict) else {}
-    return Reply(
-        text,
-        finish,
-        str(content.get("model") or ""),
-        str(content.get("system_fingerprint") or ""),
-        _count(usage, "prompt_tokens"),
-        _count(usage, "completion_tokens"),
-        retries,
-    )
+    tokens = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
+    try:
+        text, finish = _answer(content, tokens[1])
+    except BadReplyError as error:
+        error.prompt_tokens, error.new_tokens = tokens
+        raise
+    model, version = content.get("model"), content.get("system_fingerprint")
+    return Reply(text, finish, str(model or ""), str(version or ""), *tokens, retries)
 
 
-def _answer(content: Mapping[str, Any]) -> tuple[str, str]:
+def _answer(content: Mapping[str, Any], spent: int) -> tuple[str, str]:
+    """Return text and finish; `spent` are the new tokens that the server counted."""
     choices = content.get("choices")
     first = choices[0] if isinstance(choices, list) and choices else None
     if not isinstance(first, dict):
@@ -130,8 +140,15 @@ def _answer(content: Mapping[str, Any]) -> tuple[str, str]:
         refusal = message.get("refusal") if isinstance(message, dict) else None
         if isinstance(refusal, str) and refusal:
             raise BadReplyError(f"the server refused: {refusal}", again=False)
+        if finish == "length":  # the same limit would be met again
+            raise BadReplyError(_nothing_left(spent), again=False)
         raise BadReplyError("a reply without text")
     return text, finish if finish in ("", "length") else "stop"
+
+
+def _nothing_left(spent: int) -> str:
+    tokens = f"all {spent:,} tokens" if spent else "all its tokens"
+    return f"no answer: the model spent {tokens} before one; a model that reasons first needs more"
 
 
 def _count(usage: Mapping[str, Any], name: str) -> int:

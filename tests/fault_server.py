@@ -152,6 +152,7 @@ class FaultServer:
             "no-choices": completion("", choices=[]),
             "null-choices": completion("", choices=None),
             "null": completion(None),
+            "spent": completion(None, "length"),
             "filtered": completion(None, "content_filter"),
             "length": completion("cut short", "length"),
             "no-usage": completion("no usage", usage=None, system_fingerprint=None),

@@ -103,6 +103,7 @@ def test_a_fault_that_stays_is_one_failure_with_its_reason(fault, words):
         ("403", "HTTP 403: fault 403"),
         ("422", "HTTP 422: fault 422"),
         ("filtered", "content_filter"),
+        ("spent", "spent all 3 tokens before one; a model that reasons first needs more"),
     ],
 )
 def test_what_no_retry_mends_is_tried_once_and_fails_alone(fault, words):
@@ -273,6 +274,24 @@ def test_usage_counts_tokens_retries_and_who_answered():
     assert (usage.requests, usage.retries, usage.failed) == (10, 10, 0)
     assert (usage.prompt_tokens, usage.new_tokens) == (70, 30)
     assert usage.versions == {("served-1", "fp_1"): 10}
+
+
+def test_replies_of_no_use_are_billed_and_their_tokens_counted():
+    with FaultServer(first_tries("null", 2)) as server:
+        client = Client(endpoint(server))
+        ((_, reply),) = client.ask([("a", chat("q"))])
+    assert (reply.prompt_tokens, reply.new_tokens) == (7, 3)
+    assert (reply.lost_prompt_tokens, reply.lost_new_tokens) == (14, 6)
+    assert (client.usage.prompt_tokens, client.usage.new_tokens) == (21, 9)
+
+
+@pytest.mark.parametrize(("fault", "tries"), [("null", 1 + RETRIES), ("spent", 1), ("500", 0)])
+def test_tokens_of_a_failure_are_counted_too(fault, tries):
+    with FaultServer(first_tries(fault, 99)) as server:
+        client = Client(endpoint(server))
+        ((_, failure),) = client.ask([("a", chat("q"))])
+    assert (failure.lost_prompt_tokens, failure.lost_new_tokens) == (7 * tries, 3 * tries)
+    assert (client.usage.prompt_tokens, client.usage.new_tokens) == (7 * tries, 3 * tries)
 
 
 def test_a_server_that_counts_no_tokens_still_answers():
