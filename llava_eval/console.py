@@ -93,6 +93,11 @@ class Console:
         say(f"\n{result_table(result)}\n")
         say(printable(f"files: {folder}"))
 
+    def judging(self, used: str) -> None:
+        """Close the progress bar and print what judging took."""
+        self.close()
+        say(printable(f"judge: {used}"))
+
     def close(self) -> None:
         """Close the progress bar, if one is open."""
         if self.bar is not None:

@@ -1,6 +1,7 @@
 """A judge's replies on disk: seal, append, resume, read back.
 
-    judge.json      who the judge is and how it is asked, sealed before the first reply
+    judge.json      who the judge is and how it is asked, sealed before the first reply; what
+                    each command's calls took
     grades.jsonl    one line per reply, appended as replies arrive; a call that failed for good
                     has a line with its error and no reply, and is made again by the next call
 
@@ -14,12 +15,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 from llava_eval.digests import digest_of
-from llava_eval.errors import PredictionsError, RunError
+from llava_eval.errors import PredictionsError, RunError, brief
 from llava_eval.files import append, json_text, write_json
-from llava_eval.predictions import Grades, load_grades
+from llava_eval.judge_record import JudgeRecord, judge_record
+from llava_eval.predictions import TOKENS, Grades, grades_of
 from llava_eval.records import DataSet, Json, Prediction, Result, Score
 from llava_eval.replies import Chat, Failure, Reply
 from llava_eval.rows import Row, read_jsonl
@@ -29,8 +30,10 @@ from llava_eval.store import GRADES, read_json
 from llava_eval.task import Task
 
 JUDGE = "judge.json"
-PROVENANCE = ("finish", "model", "system_fingerprint", "prompt_tokens", "new_tokens", "retries")
+PROVENANCE = ("finish", "model", "system_fingerprint", *TOKENS, "retries")
 NEVER_PLACED = "somebody put it there, so that who the judge was is not known"
+KNOWN_LATER = {"decoding"}  # of a local judge, once it is loaded
+ANEW = f"move {GRADES} and {JUDGE} away to grade anew"
 
 
 @dataclass(frozen=True)
@@ -39,13 +42,20 @@ class Grading:
 
     Attributes:
         replies: By sample id.
-        judge: Name, what it says it is, and when it was asked; "" if not known.
-        dialect: In whose words it was asked.
+        dialect: In whose words the judge was asked.
+        record: Who the judge was, and when it was asked.
+        rows: The lines that the replies are from.
     """
 
     replies: Grades = field(default_factory=dict)
-    judge: str = ""
     dialect: str = DIALECT
+    record: JudgeRecord = field(default_factory=JudgeRecord)
+    rows: Sequence[Row] = field(default=(), compare=False, repr=False)
+
+    @property
+    def judge(self) -> str:
+        """Name of the judge, what it says it is, and when it was asked; "" if not known."""
+        return self.record.words
 
 
 class GradesFile:
@@ -54,13 +64,11 @@ class GradesFile:
     Attributes:
         path: Of `grades.jsonl`.
         replies: By sample id; grows with `append`.
-        rows: The lines of earlier calls.
     """
 
-    def __init__(self, path: Path, rows: list[Row]) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self.rows = rows
-        self.replies: dict[str, tuple[str, ...]] = dict(load_grades(path)) if rows else {}
+        self.replies = grades_of(read_jsonl(path)) if path.exists() else {}
 
     @classmethod
     def open(cls, folder: Path, identity: Json, environment: Json) -> GradesFile:
@@ -75,10 +83,14 @@ class GradesFile:
             RunError: Another judge graded this run, or nobody knows who did.
             PredictionsError: A line has another form.
         """
-        path = folder / GRADES
-        _seal(folder, identity, environment)
-        cut_torn_line(path)
-        return cls(path, read_jsonl(path) if path.exists() else [])
+        check_seal(folder, identity)
+        judge: Json = {"identity": identity, "environment": environment}
+        if (folder / JUDGE).exists():
+            judge = read_judge(folder)
+            judge["resumed"] = [*judge.get("resumed", []), environment]
+        write_json(folder / JUDGE, judge)
+        cut_torn_line(folder / GRADES)
+        return cls(folder / GRADES)
 
     def append(
         self,
@@ -116,10 +128,9 @@ class GradesFile:
 
 
 def _said(outcome: Reply | Failure, place: int) -> Json:
+    said = {name: value for name in PROVENANCE if (value := getattr(outcome, name, None))}
     if isinstance(outcome, Failure):
-        return {"replies": [], "error": outcome.reason}
-    more = {name: getattr(outcome, name) for name in PROVENANCE}
-    said = {name: value for name, value in more.items() if value}
+        return {"replies": [], "error": outcome.reason, **said}
     return {"replies": [outcome.text], "place": place, **said}
 
 
@@ -127,20 +138,28 @@ def _now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
-def _seal(folder: Path, identity: Json, environment: Json) -> None:
+def check_seal(folder: Path, identity: Json) -> None:
+    """Check that the replies in a run folder, if there are any, are by the same judge.
+
+    Args:
+        folder: Of the run.
+        identity: All that is known of the judge and of how it is asked; what is `KNOWN_LATER`
+            may be left out.
+
+    Raises:
+        RunError: Another judge graded this run, or nobody knows who did.
+    """
     path = folder / JUDGE
-    advice = f"move {GRADES} and {JUDGE} away to grade anew"
     if not path.exists():
         if (folder / GRADES).exists():
-            raise RunError(f"{folder / GRADES}: has no {JUDGE} beside it: {NEVER_PLACED}; {advice}")
-        write_json(path, {"identity": identity, "environment": environment})
+            raise RunError(f"{folder / GRADES}: has no {JUDGE} beside it: {NEVER_PLACED}; {ANEW}")
         return
     sealed = read_judge(folder)["identity"]
-    for name in sorted(sealed.keys() | identity.keys()):
+    for name in sorted(sealed.keys() - KNOWN_LATER | identity.keys()):
         if sealed.get(name) != identity.get(name):
             raise RunError(
-                f"{path}: graded by another judge: {name} is {sealed.get(name)!r} there and "
-                f"{identity.get(name)!r} now; {advice}"
+                f"{path}: graded by another judge: {name} is {brief(sealed.get(name))} there and "
+                f"{brief(identity.get(name))} now; {ANEW}"
             )
 
 
@@ -156,7 +175,20 @@ def read_judge(folder: Path) -> Json:
         raise RunError(f"{folder / JUDGE}: no identity with judge, dialect; not a file of ours")
     if identity.get("weights") and "decoding" not in identity:
         raise RunError(f"{folder / JUDGE}: identity: weights without decoding; not a file of ours")
+    for name in ("resumed", "efforts"):
+        if not isinstance(content.get(name, []), list):
+            raise RunError(f"{folder / JUDGE}: {name} is {brief(content[name])}, must be a list")
     return content
+
+
+def note_effort(folder: Path, effort: Json) -> None:
+    """Add to `judge.json` what the calls of one command took.
+
+    Raises:
+        RunError: It is broken, or cannot be written.
+    """
+    judge = read_judge(folder)
+    write_json(folder / JUDGE, judge | {"efforts": [*judge.get("efforts", []), effort]})
 
 
 def read_grading(folder: Path) -> Grading:
@@ -165,57 +197,46 @@ def read_grading(folder: Path) -> Grading:
     Raises:
         RunError: `judge.json` is broken.
         PredictionsError: A line of the replies has another form.
+        DataError: The replies cannot be read.
     """
     path = folder / GRADES
     if not path.exists():
         return Grading()
-    replies = load_grades(path)
-    if not (folder / JUDGE).exists() or not replies:
-        return Grading(replies)
+    if not (folder / JUDGE).exists():
+        return read_grades(path)
+    rows = read_jsonl(path, torn=True)
+    replies = grades_of(rows)
+    if not replies:
+        return Grading(rows=rows)
     identity = read_judge(folder)["identity"]
-    return Grading(replies, judge_words(identity, read_jsonl(path)), str(identity["dialect"]))
+    return Grading(replies, str(identity["dialect"]), judge_record(identity, rows), rows)
 
 
-def judge_words(identity: Mapping[str, Any], rows: Sequence[Row]) -> str:
-    """Say who the judge was: its name, what the server said it is, and on which days.
+def read_grades(path: Path) -> Grading:
+    """Read a file of replies of which nobody says whose they are.
 
-    A judge whose weights are known is the same on every day.
-
-    >>> row = Row({"replies": ["8 7"], "model": "m-0314", "at": "2026-05-01T10:00:00"}, "g", 1)
-    >>> judge_words({"judge": "m"}, [row])
-    'm (m-0314; 2026-05-01)'
-    >>> judge_words({"judge": "m", "weights": "0a1b", "decoding": "greedy"}, [row])
-    'm (weights 0a1b, greedy)'
+    Raises:
+        PredictionsError: A line has another form.
+        DataError: It cannot be read.
     """
-    name = str(identity["judge"])
-    if identity.get("weights"):
-        return f"{name} (weights {identity['weights']}, {identity['decoding']})"
-    given = [row for row in rows if row["replies"]]
-    versions = _distinct(given, "model") - {name}
-    said = ", ".join([*sorted(versions), *sorted(_distinct(given, "system_fingerprint"))])
-    days = sorted(at[:10] for at in _distinct(given, "at"))
-    when = " to ".join(dict.fromkeys([days[0], days[-1]])) if days else ""
-    words = "; ".join(filter(None, (said, when)))
-    return f"{name} ({words})" if words else name
+    rows = read_jsonl(path)
+    return Grading(grades_of(rows), rows=rows)
 
 
-def _distinct(rows: Sequence[Row], name: str) -> set[str]:
-    return {str(row[name]) for row in rows if row.get(name)}
-
-
-def check_answers(path: Path, rows: Sequence[Row], predictions: Mapping[str, Prediction]) -> None:
-    """Check that replies are about the answers that the run holds now.
+def check_answers(grading: Grading, predictions: Mapping[str, Prediction]) -> None:
+    """Check that replies are about the answers at hand, as far as they say what they are about.
 
     Raises:
         PredictionsError: One is about another answer.
     """
-    for row in rows:
+    for row in grading.rows:
         held = predictions.get(str(row["id"]))
         about = row.get("answer")
         if about and row["replies"] and (held is None or digest_of(held.text) != about):
+            what = "an answer that is not at hand" if held is None else "another answer"
             raise PredictionsError(
-                f"{row.where}: the judge's reply about {row['id']!r} is about another answer than "
-                f"predictions.jsonl holds; move {path.name} and {JUDGE} away to grade anew"
+                f"{row.where}: the judge's reply to {brief(row['id'])} is about {what}; "
+                f"give the answers that were graded, or {ANEW}"
             )
 
 
@@ -231,8 +252,9 @@ def score_graded(
         grading: Of the run.
 
     Raises:
-        PredictionsError: As `score_predictions`.
+        PredictionsError: As `score_predictions`; or a reply is about another answer.
     """
+    check_answers(grading, predictions)
     known = {sample.id for sample in data.samples}
     replies = {name: said for name, said in grading.replies.items() if name in known}
     return score_predictions(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from llava_eval.task import Task
 
 FINISHES = ("stop", "length", "error", "")
 PROVENANCE = ("model", "system_fingerprint", "finish", "at", "answer", "error")  # of a reply
+TOKENS = ("prompt_tokens", "new_tokens", "lost_prompt_tokens", "lost_new_tokens")  # of a reply
 Grades = Mapping[str, tuple[str, ...]]
 
 
@@ -155,8 +156,13 @@ def load_grades(path: Path) -> dict[str, tuple[str, ...]]:
         PredictionsError: An id is graded for a second time, or a place is missing.
         DataError: The file cannot be read, or a line has another form.
     """
+    return grades_of(read_jsonl(path))
+
+
+def grades_of(rows: Iterable[Row]) -> dict[str, tuple[str, ...]]:
+    """Put replies under the ids that they are about; see `load_grades`."""
     grades: dict[str, tuple[str, ...]] = {}
-    for row in read_jsonl(path):
+    for row in rows:
         sample_id = str(row.require("id", str, int))
         replies = row.require("replies", list)
         _check_provenance(row)
@@ -178,7 +184,7 @@ def _check_provenance(row: Row) -> None:
     for name in PROVENANCE:
         if name in row:
             row.require(name, str)
-    for name in ("prompt_tokens", "new_tokens"):
+    for name in TOKENS:
         if name in row:
             row.count(name)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import typing
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,10 +66,12 @@ def load_prices(path: Path) -> Prices:
         path: Of a file with exactly the fields of `Prices`.
 
     Raises:
-        CardError: It cannot be read, has other fields, or a price is negative.
+        CardError: It cannot be read, has other fields, or a price is negative or no number.
     """
     prices = typing.cast(Prices, load_record(Prices, path))
     for name, price in prices.models.items():
         if price.input < 0 or price.output < 0:
             raise CardError(f"{path}: models: {name}: a price is negative; give 0 or more")
+        if not (math.isfinite(price.input) and math.isfinite(price.output)):
+            raise CardError(f"{path}: models: {name}: a price is not finite; give 0 or more")
     return prices

@@ -146,13 +146,23 @@ def read_hub(repo: str, config: str, split: str, image: str) -> Iterator[Row]:
     return _dataset_rows(data, where, image)
 
 
-def read_jsonl(path: Path) -> list[Row]:
+def read_jsonl(path: Path, torn: bool = False) -> list[Row]:
     """Read a file of one JSON object per line.
+
+    Args:
+        path: Of the file.
+        torn: Leave out a last line without its end, as a process that was killed leaves it.
 
     Raises:
         DataError: The file cannot be read, or a line is not a JSON object.
     """
-    return list(jsonl_rows(path))
+    if not torn:
+        return list(jsonl_rows(path))
+    with _told(path):
+        content = read_bytes(path)
+        text = content[: content.rfind(b"\n") + 1].decode("utf-8-sig")
+    lines = enumerate(text.split("\n"), 1)
+    return [_row(line, path, number) for number, line in lines if line.strip()]
 
 
 def jsonl_rows(path: Path) -> Iterator[Row]:
@@ -164,7 +174,11 @@ def jsonl_rows(path: Path) -> Iterator[Row]:
     with _open_text(path) as file:
         for number, line in enumerate(file, 1):
             if line.strip():
-                yield Row(_json_object(line, f"{path}:{number}"), str(path), number)
+                yield _row(line, path, number)
+
+
+def _row(line: str, path: Path, number: int) -> Row:
+    return Row(_json_object(line, f"{path}:{number}"), str(path), number)
 
 
 def read_text(path: Path) -> str:
@@ -179,9 +193,15 @@ def read_text(path: Path) -> str:
 
 @contextmanager
 def _open_text(path: Path) -> Iterator[IO[str]]:
+    with _told(path), io.TextIOWrapper(open_patiently(path), encoding="utf-8-sig") as file:
+        yield file
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turn what keeps a text from being read into an error that names the file."""
     try:
-        with io.TextIOWrapper(open_patiently(path), encoding="utf-8-sig") as file:
-            yield file
+        yield
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 ({error.reason}); save it as UTF-8") from error
     except OSError as error:

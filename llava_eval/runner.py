@@ -73,7 +73,7 @@ class Watcher(Protocol):
         """Take note of a result."""
 
     def fail(self, name: str, error: LlavaEvalError) -> None:
-        """Take note of a task that has no result, or of the judge; the others go on."""
+        """Take note of a task that has no result, or of a run's judging; the others go on."""
 
     def judge(self, lines: Sequence[str], calls: int) -> None:
         """Take note of what judging will take, before the first call."""
@@ -83,6 +83,9 @@ class Watcher(Protocol):
 
     def graded(self, result: Result, folder: Path) -> None:
         """Take note of a result that has its grades."""
+
+    def judging(self, used: str) -> None:
+        """Take note of what judging took, when it ends, however it ends."""
 
 
 class Nobody:
@@ -108,6 +111,9 @@ class Nobody:
 
     def graded(self, result: Result, folder: Path) -> None:
         """Ignore the result."""
+
+    def judging(self, used: str) -> None:
+        """Ignore what judging took."""
 
 
 def evaluate(
@@ -187,14 +193,10 @@ def evaluate(
             results[task.name] = run_task(
                 task, rows, engine, model, folder, retry_failed, watcher, until, failure_limit
             )
-    judged = [task for task in ready if task.name in results and judge and wants(task, judge)]
-    if judge is not None and judged:
-        with (
-            apart("judge", alone=False),
-            open_session([root / task.name for task in judged], judge, data, tasks_dir) as session,
-        ):
-            session.grade(watcher)
-            results |= {result.task: result for result in session.results}
+    if judge is not None:
+        judged = [root / task.name for task in ready if task.name in results and wants(task, judge)]
+        with apart("judge", alone=False, usage=False):
+            _judge(judged, judge, data, tasks_dir, watcher, results)
     if failures:
         raise UnfinishedError(list(results.values()), failures)
     return list(results.values())
@@ -202,16 +204,47 @@ def evaluate(
 
 @contextmanager
 def _apart(
-    name: str, failures: dict[str, LlavaEvalError], watcher: Watcher, alone: bool
+    name: str,
+    failures: dict[str, LlavaEvalError],
+    watcher: Watcher,
+    alone: bool,
+    usage: bool = True,
 ) -> Iterator[None]:
-    """Keep what is wrong with one task, or the judge, from the others, if there are others."""
+    """Keep what is wrong with one task, or the judge, from the others, if there are others.
+
+    Args:
+        usage: Whether a wrong command line ends all of it; not once there are answers.
+    """
     try:
         yield
     except LlavaEvalError as error:
-        if alone or isinstance(error, UsageError):
+        if alone or (usage and isinstance(error, UsageError)):
             raise
         failures[name] = error
         watcher.fail(name, error)
+
+
+def _judge(
+    folders: Sequence[Path],
+    settings: JudgeSettings,
+    data: str | None,
+    tasks_dir: Path | None,
+    watcher: Watcher,
+    results: dict[str, Result],
+) -> None:
+    """Let a judge grade runs that have their answers; what comes of it is put into `results`.
+
+    Raises:
+        LlavaEvalError: The judge cannot be asked, or something is left to do.
+    """
+    if not folders:
+        return
+    with open_session(folders, settings, data, tasks_dir) as session:
+        try:
+            session.grade(watcher)
+        finally:
+            results |= {result.task: result for result in session.results}
+        session.check_finished()
 
 
 def run_task(

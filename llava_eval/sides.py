@@ -9,8 +9,9 @@ from pathlib import Path
 
 from llava_eval.digests import digest_of
 from llava_eval.errors import RunError, UsageError
-from llava_eval.grades import Grading, read_grading
+from llava_eval.grades import Grading, check_answers, read_grading
 from llava_eval.identity import Difference, Identity, differences, identity_of_card, recorded
+from llava_eval.judge_record import same_judge
 from llava_eval.records import DataSet, Json, Prediction, Score
 from llava_eval.rows import read_jsonl
 from llava_eval.samples import count_clusters, digest_of_samples, read_samples
@@ -156,8 +157,9 @@ def score_side(task: Task, side: Side, data: DataSet) -> list[Score]:
         data: The rows.
 
     Raises:
-        PredictionsError: There are grades for a benchmark that has no judge.
+        PredictionsError: There are grades for a benchmark that has no judge, or of other answers.
     """
+    check_answers(side.grading, side.predictions)
     known = {sample.id for sample in data.samples}
     answers = {name: answer for name, answer in side.predictions.items() if name in known}
     replies = {name: texts for name, texts in side.grading.replies.items() if name in known}
@@ -201,8 +203,16 @@ def what_keeps_apart(
         What the candidate's identity differs by, and which answers one side lacks.
     """
     baseline, candidate = (identity_of_side(task, side) for side in sides)
+    if _same_judge(sides):
+        candidate = dataclasses.replace(candidate, judge=baseline.judge)
     usable = [{score.id for score in usable_scores(task, of)} for of in scores]
     return [*differences(candidate, baseline), *_unanswered(scores, usable)]
+
+
+def _same_judge(sides: Sequence[Side]) -> bool:
+    """Whether one judge graded both sides, though its version or the day may differ."""
+    baseline, candidate = (side.grading.record for side in sides)
+    return bool(baseline.name and candidate.name) and same_judge(baseline, candidate)
 
 
 def _unanswered(scores: Sequence[Sequence[Score]], usable: Sequence[set[str]]) -> list[Difference]:
@@ -242,6 +252,8 @@ def recorded_changes(sides: Sequence[Side]) -> dict[str, tuple[str, str]]:
     baseline, candidate = (recorded(side.run) for side in sides)
     names = [*baseline, *(name for name in candidate if name not in baseline)]
     pairs = {name: (baseline.get(name, ""), candidate.get(name, "")) for name in names}
+    if _same_judge(sides):
+        pairs["judge"] = (sides[0].grading.judge, sides[1].grading.judge)
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 

@@ -8,8 +8,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
+
+from llava_eval.cli import main
+from llava_eval.engines.replay import ReplayEngine
+from llava_eval.records import DataSet, Prediction
+from llava_eval.runner import Nobody, run_task
+from llava_eval.samples import read_samples
+from llava_eval.task import load_task
 
 Say = Callable[[str, float], str | int]  # last message and temperature to reply, or HTTP status
 
@@ -86,3 +95,39 @@ def one_of(replies: Sequence[str]) -> Say:
         return replies[int.from_bytes(digest[:4], "big") % len(replies)]
 
     return say
+
+
+@cache
+def mini(task: str) -> DataSet:
+    return read_samples(load_task(task), "mini")
+
+
+def answered_run(
+    folder: Path,
+    task: str,
+    text: str = "{id}: seven, I think. {question}",
+    failed: Sequence[str] = (),
+) -> Path:
+    """A finished run of a mini split, without a model: every answer is made of its question."""
+    answers = {
+        s.id: Prediction(s.id, text.format(id=s.id, question=s.question))
+        if s.id not in failed
+        else Prediction(s.id, "", "error", "no memory")
+        for s in mini(task).samples
+    }
+    engine = ReplayEngine(answers, "r")
+    run_task(load_task(task), mini(task), engine, "r", folder, False, Nobody())
+    return folder
+
+
+def judge(folder: Path, canned: CannedJudge, *flags: object) -> int:
+    return main(["judge", str(folder), *canned.flags, *map(str, flags)])
+
+
+def lines_of(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "grades.jsonl").read_text().splitlines()]
+
+
+def result_of(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "result.json").read_text())
+    return found

@@ -11,20 +11,26 @@ import numpy as np
 import pytest
 
 from llava_eval.cli import main
-from llava_eval.engines.replay import ReplayEngine
 from llava_eval.judges.layouts import LAYOUTS
 from llava_eval.judges.wording import choose_wording
 from llava_eval.predictions import load_grades
 from llava_eval.records import Prediction
-from llava_eval.runner import Nobody, run_task
-from llava_eval.samples import read_samples
 from llava_eval.scorers import SCORERS
 from llava_eval.scorers.base import score_sample
 from llava_eval.task import load_task
-from tests.canned_judge import CannedJudge, one_of, serving
+from tests.canned_judge import (
+    CannedJudge,
+    answered_run,
+    judge,
+    lines_of,
+    mini,
+    one_of,
+    result_of,
+    serving,
+)
 
 LLAVA_BENCH, MMVET, MMBENCH = (load_task(name) for name in ("llava_bench", "mmvet", "mmbench"))
-DATA = {task.name: read_samples(task, "mini") for task in (LLAVA_BENCH, MMVET, MMBENCH)}
+DATA = {task.name: mini(task.name) for task in (LLAVA_BENCH, MMVET, MMBENCH)}
 RATED = (
     "8 7\nboth see the digit",
     "9 4.5",
@@ -43,31 +49,7 @@ GRADED = ("0.5", "1.0", "0.0", "1.5", "-0.1", "0.7 since", "Good", "", "10", "0.
 @pytest.fixture
 def make_run(tmp_path):
     """A finished run of a task, without a model: every answer is made of its question."""
-
-    def make(task, text="{id}: seven, I think. {question}", failed=()):
-        answers = {
-            s.id: Prediction(s.id, text.format(id=s.id, question=s.question))
-            if s.id not in failed
-            else Prediction(s.id, "", "error", "no memory")
-            for s in DATA[task.name].samples
-        }
-        folder, data = tmp_path / "runs" / task.name, DATA[task.name]
-        run_task(task, data, ReplayEngine(answers, "r"), "r", folder, False, Nobody())
-        return folder
-
-    return make
-
-
-def judge(folder, canned, *flags):
-    return main(["judge", str(folder), *canned.flags, *map(str, flags)])
-
-
-def result_of(folder):
-    return json.loads((folder / "result.json").read_text())
-
-
-def lines_of(folder):
-    return [json.loads(line) for line in (folder / "grades.jsonl").read_text().splitlines()]
+    return lambda task, **how: answered_run(tmp_path / "runs" / task.name, task.name, **how)
 
 
 def chat_of(task, sample, folder, replies=(), runs=1):
@@ -324,37 +306,6 @@ def test_name_reported_version_and_day_are_part_of_the_numbers_identity(make_run
     assert f"dialect {found['dialect']} instead of llava" in table
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (["--judge-model", "other"], "judge is 'canned' there and 'other' now"),
-        (["--judge-rules", "{rules}"], "asked is "),
-    ],
-)
-def test_another_judge_or_other_words_do_not_go_on_in_the_same_folder(
-    make_run, tmp_path, capsys, change, message
-):
-    folder, rules = make_run(MMVET), tmp_path / "prompt.txt"
-    rules.write_text("Grade:\n")
-    with serving(CannedJudge(one_of(["0.5"]))) as canned:
-        judge(folder, canned)
-        held, asked = (folder / "grades.jsonl").read_bytes(), len(canned.asked)
-        flags = [each.format(rules=rules) for each in change]
-        assert judge(folder, canned, "--judge-runs", 2, *flags) == 1
-    assert message in capsys.readouterr().err
-    assert ((folder / "grades.jsonl").read_bytes(), len(canned.asked)) == (held, asked)
-
-
-def test_replies_about_other_answers_are_not_taken_for_the_runs(make_run, capsys):
-    folder = make_run(MMVET)
-    with serving(CannedJudge(one_of(["0.5"]))) as canned:
-        judge(folder, canned)
-        path = folder / "predictions.jsonl"
-        path.write_text(path.read_text().replace("seven, I think", "eight, I think", 1))
-        assert judge(folder, canned, "--judge-runs", 2) == 1
-    assert "is about another answer than predictions.jsonl holds" in capsys.readouterr().err
-
-
 def test_replies_that_somebody_put_there_are_not_added_to(make_run, capsys):
     folder = make_run(MMVET)
     (folder / "grades.jsonl").write_text('{"id": "v1_0", "replies": ["0.5"]}\n')
@@ -362,21 +313,6 @@ def test_replies_that_somebody_put_there_are_not_added_to(make_run, capsys):
         assert judge(folder, canned) == 1
     assert "who the judge was is not known" in capsys.readouterr().err
     assert not canned.asked
-
-
-def test_runs_by_different_judges_are_not_compared(make_run, tmp_path, capsys):
-    folder = make_run(MMVET)
-    with serving(CannedJudge(one_of(["0.5"]))) as canned:
-        judge(folder, canned)
-        folder.rename(tmp_path / "before")
-        folder = make_run(MMVET)
-        canned.fields = {"model": "canned-0613"}
-        judge(folder, canned)
-    capsys.readouterr()
-    assert main(["compare", str(tmp_path / "before"), str(folder)]) == 4
-    out = capsys.readouterr().out
-    assert "canned (canned-0613; " in out
-    assert "canned (canned-0314; " in out
 
 
 # --- MMBench -------------------------------------------------------------------------------------

@@ -5,17 +5,10 @@ import json
 import pytest
 
 from llava_eval.cli import main
-from llava_eval.engines.replay import ReplayEngine
 from llava_eval.errors import CardError
 from llava_eval.prices import load_prices
-from llava_eval.records import Prediction
-from llava_eval.runner import Nobody, run_task
-from llava_eval.samples import read_samples
-from llava_eval.task import load_task
-from tests.canned_judge import CannedJudge, one_of, serving
+from tests.canned_judge import CannedJudge, answered_run, judge, one_of, serving
 
-MMVET = load_task("mmvet")
-DATA = read_samples(MMVET, "mini")
 READ, WRITTEN = 500, 2  # tokens of every call, as the canned judge counts them
 PRICE = {"input": 10, "output": 50.0}
 COST = (READ * 10 + WRITTEN * 50) / 1e6
@@ -24,10 +17,7 @@ USAGE = {"usage": {"prompt_tokens": READ, "completion_tokens": WRITTEN}}
 
 @pytest.fixture
 def folder(tmp_path):
-    answers = {s.id: Prediction(s.id, "seven") for s in DATA.samples}
-    path = tmp_path / "runs" / "mmvet"
-    run_task(MMVET, DATA, ReplayEngine(answers, "r"), "r", path, False, Nobody())
-    return path
+    return answered_run(tmp_path / "runs" / "mmvet", "mmvet")
 
 
 @pytest.fixture
@@ -35,10 +25,6 @@ def prices(tmp_path):
     path = tmp_path / "prices.yaml"
     path.write_text(json.dumps({"currency": "EUR", "models": {"canned": PRICE}}))
     return path
-
-
-def judge(folder, canned, *flags):
-    return main(["judge", str(folder), *canned.flags, *map(str, flags)])
 
 
 def test_a_dry_run_says_calls_tokens_and_money_and_asks_nothing(folder, prices, capsys):
@@ -97,12 +83,21 @@ def test_a_judge_that_counts_no_tokens_is_estimated_and_said_so(folder, prices, 
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--budget", "1"], "--budget 1: needs --prices"),
-        (["--budget", "0", "--prices", "{prices}"], "--budget 0: must be more than 0"),
-        (["--prices", "{prices}", "--judge-model", "cannot"], "did you mean 'canned'?"),
+        (["--budget", "1"], "--judge-budget 1: needs --judge-prices"),
+        (["--budget", "0", "--prices", "{prices}"], "--judge-budget 0: must be more than 0"),
+        (["--budget", "nan", "--prices", "{prices}"], "--judge-budget nan: must be more than 0"),
+        (["--budget", "inf", "--prices", "{prices}"], "--judge-budget inf: must be more than 0"),
+        (
+            ["--prices", "{prices}", "--judge-model", "cannot"],
+            "--judge-prices: no price of 'cannot'; did you mean 'canned'?",
+        ),
         (["--judge-runs", "0"], "--judge-runs 0: must be at least 1"),
         (["--judge-engine", "hff"], "--judge-engine hff: did you mean 'hf'?"),
-        (["--judge-engine", "hf", "--judge-runs", "2"], "a local judge is greedy"),
+        (["--judge-engine", "hf"], "a judge with --judge-engine hf has no server"),
+        (
+            ["--judge-engine", "hf", "--judge-base-url", "", "--judge-runs", "2"],
+            "a local judge is greedy",
+        ),
         (["--judge-base-url", ""], "--judge-base-url: missing"),
         (["--judge-base-url", "nowhere"], "--judge-base-url: give http://host:port/v1"),
         (["--judge-concurrency", "0"], "--judge-concurrency 0: must be from 1"),
@@ -142,6 +137,8 @@ def test_run_refuses_wrong_words_before_the_model_answers(tmp_path, capsys):
         ("currency: EUR\nmodels: {m: {input: 1}}\n", "key 'output' is missing"),
         ("currency: EUR\nmodels: {m: {input: 1, output: '2'}}\n", "'2' is str, must be float"),
         ("currency: EUR\nmodels: {m: {input: 1, output: -2}}\n", "a price is negative"),
+        ("currency: EUR\nmodels: {m: {input: .nan, output: 2}}\n", "a price is not finite"),
+        ("currency: EUR\nmodels: {m: {input: 1, output: .inf}}\n", "a price is not finite"),
         ("currency: EUR\nmodels: {m: {input: true, output: 2}}\n", "True is bool, must be float"),
     ],
 )

@@ -64,7 +64,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--retry-failed", action="store_true", help="ask again what failed in an earlier run")
     add("--allow-pickle", action="store_true", help="load weights that are not safetensors")
     add("--trust-remote-code", action="store_true", help="run code that comes with the model")
-    add_judge_options(parser, "judge-")
+    add_judge_options(parser)
     add_tasks_dir(parser)
     parser.set_defaults(command=execute)
 
@@ -123,10 +123,16 @@ def execute(options: argparse.Namespace) -> int:
     ungraded = [result for result in results if _waits_for_judge(result)]
     if ungraded:
         answers, names = sum(r.ungraded for r in ungraded), ", ".join(r.task for r in ungraded)
-        root = run_root(options.model, options.out)
-        how = f"llava-eval judge {root} --judge-model NAME --judge-base-url URL"
+        how = _how_to_judge(options)
         say(printable(f"{answers:,} answers of {names} are stored and wait for a judge: {how}"))
     return 1 if failed or failures or (ungraded and options.judge_model) else 0
+
+
+def _how_to_judge(options: argparse.Namespace) -> str:
+    if options.judge_model:
+        return "the same command goes on"
+    root = run_root(options.model, options.out)
+    return f"llava-eval judge {root} --judge-model NAME --judge-base-url URL"
 
 
 def _show_all(root: Path, beside_others: bool, tasks_dir: Path | None) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from llava_eval.commands.options import DATA_HELP, add_tasks_dir
 from llava_eval.console import result_table, say
 from llava_eval.files import write_json
-from llava_eval.grades import JUDGE, Grading, read_grading
-from llava_eval.predictions import load_grades, load_predictions
+from llava_eval.grades import JUDGE, Grading, check_answers, read_grades, read_grading
+from llava_eval.predictions import load_predictions
 from llava_eval.samples import read_samples
 from llava_eval.scoring import score_predictions
 from llava_eval.store import GRADES, result_to_json, write_scores
@@ -35,6 +35,7 @@ def execute(options: argparse.Namespace) -> int:
     data = read_samples(task, options.data)
     predictions = load_predictions(options.predictions, task, data)
     given = _grading(options.grades)
+    check_answers(given, predictions)
     scores, result = score_predictions(
         task, data, predictions, given.replies, given.judge, given.dialect
     )
@@ -51,4 +52,4 @@ def _grading(path: Path | None) -> Grading:
     if path is None:
         return Grading()
     ours = path.name == GRADES and (path.parent / JUDGE).exists()
-    return read_grading(path.parent) if ours else Grading(load_grades(path))
+    return read_grading(path.parent) if ours else read_grades(path)

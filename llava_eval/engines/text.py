@@ -35,7 +35,9 @@ class TextJudge:
         ends = model.generation_config.eos_token_id
         self.ends = [tokenizer.eos_token_id] if ends is None else ends
         self.ends = [self.ends] if isinstance(self.ends, int) else list(self.ends)
-        self._said: dict[tuple[str, int], Reply] = {}
+        # None: no limit is known.
+        self.context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+        self._said: dict[tuple[str, int], Reply | Failure] = {}
 
     @classmethod
     def load(cls, name: str) -> TextJudge:
@@ -92,14 +94,26 @@ class TextJudge:
             ) from error
         return str(text)
 
-    def _replies(self, texts: Sequence[str], limits: Sequence[int]) -> list[Reply]:
+    def _replies(self, texts: Sequence[str], limits: Sequence[int]) -> list[Reply | Failure]:
         calls = list(zip(texts, limits, strict=True))
+        new = [call for call in dict.fromkeys(calls) if call not in self._said]
+        self._said.update({call: why for call in new if (why := self._too_long(*call))})
         for limit in sorted(set(limits)):
-            new = [call[0] for call in dict.fromkeys(calls) if call[1] == limit]
-            new = [text for text in new if (text, limit) not in self._said]
-            for text, reply in zip(new, self._generate(new, limit), strict=True):
+            new = [call for call in new if call not in self._said]
+            texts = [text for text, most in new if most == limit]
+            for text, reply in zip(texts, self._generate(texts, limit), strict=True):
                 self._said[text, limit] = reply
         return [self._said[call] for call in calls]
+
+    def _too_long(self, text: str, limit: int) -> Failure | None:
+        """Say why a message cannot be answered: beyond its context a model says anything."""
+        tokens = len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        if self.context is None or tokens + limit <= self.context:
+            return None
+        return Failure(
+            f"too long for the judge: {tokens:,} tokens to read and {limit:,} to write, its "
+            f"context has {self.context:,}"
+        )
 
     @torch.inference_mode()
     def _generate(self, texts: Sequence[str], limit: int) -> list[Reply]:

@@ -1,6 +1,6 @@
 """A judge grades run folders: what is missing is asked, and every reply stored as it comes.
 
-prepare -> plan -> grade -> score_graded -> result.json
+prepare -> check_graded -> plan -> grade -> score_graded -> result.json
 """
 
 from __future__ import annotations
@@ -14,9 +14,16 @@ from pathlib import Path
 from typing import Protocol
 
 from llava_eval.digests import digest_of
-from llava_eval.errors import RunError
+from llava_eval.errors import LlavaEvalError, RunError
 from llava_eval.files import write_json
-from llava_eval.grades import GradesFile, check_answers, read_grading, score_graded
+from llava_eval.grades import (
+    GradesFile,
+    check_answers,
+    check_seal,
+    note_effort,
+    read_grading,
+    score_graded,
+)
 from llava_eval.judges.budget import Budget, with_tokens
 from llava_eval.judges.judge import Judge, JudgeSettings
 from llava_eval.judges.layouts import LAYOUTS, Layout
@@ -24,16 +31,8 @@ from llava_eval.judges.plan import Plan, plan_of, summed
 from llava_eval.judges.wording import Wording, choose_wording
 from llava_eval.records import DataSet, Json, Prediction, Result, Sample
 from llava_eval.replies import Chat, Failure, Reply
-from llava_eval.store import (
-    PREDICTIONS,
-    RESULT,
-    SCORES,
-    read_predictions,
-    read_run,
-    result_to_json,
-    with_happenings,
-    write_scores,
-)
+from llava_eval.sides import Side
+from llava_eval.store import RESULT, SCORES, result_to_json, with_happenings, write_scores
 from llava_eval.task import Judging, Task
 from llava_eval.version import __version__
 
@@ -51,8 +50,7 @@ class Job:
         task: Its card, which has a judge.
         judging: Of the card.
         data: The rows that were asked.
-        predictions: What was answered.
-        folder: Of the run.
+        side: What was answered, and the replies so far.
         wording: In whose words the judge is asked.
         runs: How often.
     """
@@ -60,10 +58,19 @@ class Job:
     task: Task
     judging: Judging
     data: DataSet
-    predictions: Mapping[str, Prediction]
-    folder: Path
+    side: Side
     wording: Wording
     runs: int
+
+    @property
+    def folder(self) -> Path:
+        """Of the run."""
+        return self.side.folder
+
+    @property
+    def predictions(self) -> Mapping[str, Prediction]:
+        """What was answered, by sample id."""
+        return self.side.predictions
 
     @property
     def layout(self) -> Layout:
@@ -102,27 +109,46 @@ class GradeWatcher(Protocol):
     def graded(self, result: Result, folder: Path) -> None:
         """Take note of a result that has its grades."""
 
+    def fail(self, name: str, error: LlavaEvalError) -> None:
+        """Take note of a run that cannot be judged; the others go on."""
+
+    def judging(self, used: str) -> None:
+        """Take note of what judging took, when it ends, however it ends."""
+
 
 def wants(task: Task, settings: JudgeSettings) -> bool:
     """Whether a judge of these settings has something to do with a task."""
     return task.judge is not None and (settings.match or not LAYOUTS[task.judge.layout].matches)
 
 
-def prepare(task: Task, data: DataSet, folder: Path, settings: JudgeSettings) -> Job:
+def prepare(task: Task, data: DataSet, side: Side, settings: JudgeSettings) -> Job:
     """Look at a run of a task that has a judge.
 
     Raises:
         RunError: The card has none.
         DataError: The user's words cannot be read.
-        PredictionsError: The answers cannot be read.
     """
     judging = task.judge
     if judging is None:
-        raise RunError(f"{folder}: the card of {task.name} has no judge")
-    answers = folder / PREDICTIONS
-    predictions = read_predictions(answers) if answers.exists() else {}
+        raise RunError(f"{side.folder}: the card of {task.name} has no judge")
     wording = choose_wording(task, judging, settings.rules)
-    return Job(task, judging, data, predictions, folder, wording, settings.runs)
+    runs = 1 if LAYOUTS[judging.layout].matches else settings.runs
+    return Job(task, judging, data, side, wording, runs)
+
+
+def check_graded(job: Job, judge: Json) -> None:
+    """Check that what was graded so far, if anything, is what would be graded now.
+
+    Args:
+        job: The run.
+        judge: What is known of the judge before it is loaded.
+
+    Raises:
+        RunError: Another judge graded this run, or in other words.
+        PredictionsError: Replies are about other answers than the run holds.
+    """
+    check_seal(job.folder, job.identity() | judge)
+    check_answers(job.side.grading, job.predictions)
 
 
 def plan(job: Job) -> Plan:
@@ -137,22 +163,26 @@ def _plan(job: Job, sample: Sample, replies: Mapping[str, Sequence[str]]) -> Pla
     return plan_of(chats[0] if chats else None, *job.layout.left(held, job.runs))
 
 
-def grade(job: Job, judge: Judge, budget: Budget, watcher: GradeWatcher) -> int:
+def grade(job: Job, judge: Judge, budget: Budget, watcher: GradeWatcher) -> None:
     """Ask what is not answered yet, and store every reply when it comes.
 
-    The caller holds the folder's lock.
-
-    Returns:
-        How many calls failed for good; the next `grade` makes them again.
+    The caller holds the folder's lock. Calls that fail for good, `budget` counts them, are made
+    again by the next `grade`.
 
     Raises:
         RunError: Another judge graded this run, or call after call failed.
-        PredictionsError: Replies are about other answers than the run holds.
         ServerError: Every call would fail.
     """
     file = GradesFile.open(job.folder, job.identity() | judge.identity(), _environment(job, judge))
-    check_answers(file.path, file.rows, job.predictions)
-    budget.count_before(file.rows)
+    before = budget.used
+    try:
+        _ask(job, judge, file, budget, watcher)
+    finally:
+        if budget.used != before:
+            note_effort(job.folder, budget.effort(before))
+
+
+def _ask(job: Job, judge: Judge, file: GradesFile, budget: Budget, watcher: GradeWatcher) -> None:
     samples = job.answered
     queue: Queue = deque()
     for sample in samples.values():
@@ -162,6 +192,7 @@ def grade(job: Job, judge: Judge, budget: Budget, watcher: GradeWatcher) -> int:
     failed: Counter[str] = Counter()
     in_a_row = 0
     while queue and not budget.stopped:
+        budget.nothing_on_way()
         for (name, chat), outcome in judge.ask(_affordable(queue, budget)):
             _store(job, file, name, chat, outcome, budget)
             watcher.judged()
@@ -174,11 +205,13 @@ def grade(job: Job, judge: Judge, budget: Budget, watcher: GradeWatcher) -> int:
                 more = job.chats(samples[name], file.replies[name])
                 queue.extend((name, chat) for chat in more)
                 on_way[name] += len(more)
-    return failed.total()
 
 
 def _affordable(queue: Queue, budget: Budget) -> Iterator[tuple[tuple[str, Chat], Chat]]:
-    """Take calls off the queue, as they are wanted, while there is money for them."""
+    """Take calls off the queue, as they are wanted, while there is money for them.
+
+    Where there is not, those on their way are waited for: they mostly cost less than they may.
+    """
     while queue and budget.take(queue[0][1]):
         call = queue.popleft()
         yield call, call[1]
@@ -195,8 +228,7 @@ def _store(
     estimated = False
     if isinstance(outcome, Reply):
         outcome, estimated = with_tokens(chat, outcome)
-        budget.estimated |= estimated
-    budget.settle(chat, outcome)
+    budget.settle(chat, outcome, estimated)
     file.append(name, chat, outcome, job.predictions[name].text, estimated)
 
 
@@ -225,7 +257,7 @@ def finish(job: Job) -> Result:
     """
     grading = read_grading(job.folder)
     scores, result = score_graded(job.task, job.data, job.predictions, grading)
-    result = with_happenings(result, read_run(job.folder))
+    result = with_happenings(result, job.side.run)
     write_scores(job.folder / SCORES, scores)
     write_json(job.folder / RESULT, result_to_json(result))
     return result

@@ -8,13 +8,11 @@ from typing import TypeVar
 
 from llava_eval.client import Client
 from llava_eval.endpoint import Endpoint
-from llava_eval.errors import UsageError
-from llava_eval.judges.judge import JudgeSettings
+from llava_eval.judges.judge import JudgeSettings, flags_of_a_judge
 from llava_eval.records import Json
 from llava_eval.replies import Chat, Failure, Reply
 
 Key = TypeVar("Key")
-FLAGS = ("--base-url", "--api-key-env", "--concurrency", "--timeout")
 
 
 class HostedJudge:
@@ -33,7 +31,7 @@ class HostedJudge:
         Raises:
             UsageError: An address or a setting is wrong, or the package openai is missing.
         """
-        try:
+        with flags_of_a_judge():
             endpoint = Endpoint(
                 settings.base_url,
                 settings.model,
@@ -42,11 +40,6 @@ class HostedJudge:
                 settings.timeout,
             )
             return cls(Client(endpoint))
-        except UsageError as error:
-            words = str(error)
-            for flag in FLAGS:
-                words = words.replace(flag, f"--judge-{flag.removeprefix('--')}")
-            raise UsageError(words) from error
 
     def ask(self, chats: Iterable[tuple[Key, Chat]]) -> Iterator[tuple[Key, Reply | Failure]]:
         """Send chats and yield what comes back, in the order in which it comes.

@@ -1,11 +1,14 @@
 """The judge itself: behind a server, or a local text model.
 
-`JUDGES` is the whole registry; each entry imports its module when it is called.
+`JUDGES` is the whole registry, `KNOWN` what is known before one is loaded; each entry imports its
+module when it is called.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -15,6 +18,8 @@ from llava_eval.records import Json
 from llava_eval.replies import Chat, Failure, Reply
 
 Key = TypeVar("Key")
+# Flags of a server and of prices, which a judge's begin with "--judge-" beside.
+FLAGS = ("--base-url", "--api-key-env", "--concurrency", "--timeout", "--prices")
 
 
 @dataclass(frozen=True)
@@ -58,19 +63,34 @@ class JudgeSettings:
                 "--judge-base-url: missing; give the server of the judge, such as "
                 "https://api.openai.com/v1, or --judge-engine hf"
             )
+        if self.engine != "server" and self.base_url:
+            raise UsageError(
+                f"--judge-base-url: a judge with --judge-engine {self.engine} has no server; "
+                "leave one of the two out"
+            )
         if self.runs < 1:
             raise UsageError(f"--judge-runs {self.runs}: must be at least 1")
         if self.engine == "hf" and self.runs > 1:
             raise UsageError("--judge-runs: a local judge is greedy, all its runs are the same")
-        if self.budget is not None and (self.prices is None or not self.budget > 0):
+        if self.budget is not None and not (math.isfinite(self.budget) and self.budget > 0):
+            raise UsageError(f"--judge-budget {self.budget:g}: must be more than 0")
+        if self.budget is not None and self.prices is None:
             raise UsageError(
-                f"--budget {self.budget:g}: "
-                + (
-                    "must be more than 0"
-                    if self.prices
-                    else "needs --prices, a file of what the judge's tokens cost"
-                )
+                f"--judge-budget {self.budget:g}: needs --judge-prices, a file of what the "
+                "judge's tokens cost"
             )
+
+
+@contextmanager
+def flags_of_a_judge() -> Iterator[None]:
+    """Turn the flags that an error names into those of a judge."""
+    try:
+        yield
+    except UsageError as error:
+        words = str(error)
+        for flag in FLAGS:
+            words = words.replace(flag, f"--judge-{flag.removeprefix('--')}")
+        raise UsageError(words) from error
 
 
 class Judge(Protocol):
@@ -98,7 +118,19 @@ def _hf(settings: JudgeSettings) -> Judge:
     return TextJudge.load(settings.model)
 
 
+def _named(settings: JudgeSettings) -> Json:
+    return {"judge": settings.model, "engine": "server"}
+
+
+def _weighed(settings: JudgeSettings) -> Json:
+    from llava_eval.checkpoint import find_text_checkpoint
+
+    checkpoint = find_text_checkpoint(settings.model)
+    return {"judge": checkpoint.name, "engine": "hf", "weights": checkpoint.digest}
+
+
 JUDGES: dict[str, Callable[[JudgeSettings], Judge]] = {"server": _server, "hf": _hf}
+KNOWN: dict[str, Callable[[JudgeSettings], Json]] = {"server": _named, "hf": _weighed}
 
 
 def load_judge(settings: JudgeSettings) -> Judge:
@@ -109,3 +141,25 @@ def load_judge(settings: JudgeSettings) -> Judge:
         ModelError: A local model cannot be loaded.
     """
     return JUDGES[settings.engine](settings)
+
+
+def known_identity(settings: JudgeSettings) -> Json:
+    """Return what is known of a judge's identity before it is loaded.
+
+    Raises:
+        ModelError: A local model does not exist or is unsafe.
+    """
+    return KNOWN[settings.engine](settings)
+
+
+def check_loadable(settings: JudgeSettings) -> None:
+    """Check what can be checked of a judge without a call.
+
+    Raises:
+        UsageError: An address or a setting is wrong, or a key or a package is missing.
+        ModelError: A local model does not exist or is unsafe.
+    """
+    if settings.engine == "server":
+        load_judge(settings)  # which sends nothing
+    else:
+        known_identity(settings)

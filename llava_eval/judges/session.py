@@ -6,13 +6,31 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
-from llava_eval.errors import UsageError
+from llava_eval.errors import LlavaEvalError, RunError, UsageError
+from llava_eval.grades import JUDGE
 from llava_eval.judges.budget import Budget
-from llava_eval.judges.grading import GradeWatcher, Job, finish, grade, plan, prepare, wants
-from llava_eval.judges.judge import JudgeSettings, load_judge
+from llava_eval.judges.grading import (
+    GradeWatcher,
+    Job,
+    check_graded,
+    finish,
+    grade,
+    plan,
+    prepare,
+    wants,
+)
+from llava_eval.judges.judge import (
+    JudgeSettings,
+    check_loadable,
+    flags_of_a_judge,
+    known_identity,
+    load_judge,
+)
+from llava_eval.judges.layouts import LAYOUTS
 from llava_eval.judges.plan import plan_lines, summed
-from llava_eval.judges.wording import choose_wording
+from llava_eval.judges.wording import check_rules
 from llava_eval.prices import load_prices
 from llava_eval.records import Result
 from llava_eval.run_folder import cut_torn_line, lock_folder
@@ -29,14 +47,14 @@ class Session:
         settings: Of the judge.
         jobs: One per run.
         budget: Of all of them together.
-        failed: Calls that failed for good.
+        refused: Folders of runs that cannot be judged, and why; the others go on.
         results: Of the runs that were scored, with what the judge said so far.
     """
 
     settings: JudgeSettings
     jobs: list[Job]
     budget: Budget
-    failed: int = 0
+    refused: dict[Path, LlavaEvalError] = field(default_factory=dict)
     results: list[Result] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -49,6 +67,7 @@ class Session:
         runs = "" if settings.runs == 1 else f", {settings.runs} runs"
         words = [
             f"words    {job.task.name}: {job.wording.source} ({job.wording.dialect})"
+            + (", asked once" if job.runs < settings.runs else "")
             for job in self.jobs
         ]
         budget = self.budget
@@ -64,21 +83,49 @@ class Session:
         When the budget is spent, the runs that are left are scored as they are.
 
         Raises:
-            LlavaEvalError: The judge cannot be asked, or a run cannot be graded by it. Replies
-                that came are on disk.
+            LlavaEvalError: The judge cannot be asked. Replies that came are on disk.
         """
+        for folder, error in self.refused.items():
+            watcher.fail(str(folder), error)
         watcher.judge(self.lines(), self.plan.calls)
         judge = load_judge(self.settings) if self.plan.calls else None
-        for job in self.jobs:
-            if judge is not None:
-                self.failed += grade(job, judge, self.budget, watcher)
+        try:
+            for job in self.jobs:
+                if judge is not None:
+                    grade(job, judge, self.budget, watcher)
+                self._finish(job, watcher)
+        finally:
+            watcher.judging(self.budget.words())
+
+    def _finish(self, job: Job, watcher: GradeWatcher) -> None:
+        try:
+            cut_torn_line(job.folder / GRADES)
             self.results.append(finish(job))
+        except LlavaEvalError as error:
+            self.refused[job.folder] = error
+            watcher.fail(str(job.folder), error)
+        else:
             watcher.graded(self.results[-1], job.folder)
 
-    @property
-    def waiting(self) -> int:
-        """Calls that the last `grade` left to be made."""
-        return summed(map(plan, self.jobs)).calls
+    def check_finished(self) -> None:
+        """Check that nothing is left to do.
+
+        Raises:
+            RunError: Something is: it says what, and how.
+        """
+        failed, left = self.budget.used.failed, list[str]()
+        if self.budget.stopped:
+            calls = summed(map(plan, self.jobs)).calls
+            words = f"stopped at the budget, {calls:,} calls are left"
+            left.append(f"{words}; a larger --judge-budget goes on")
+        if failed:
+            words = f"{failed:,} calls failed, the reasons are in {GRADES}"
+            left.append(f"{words}; the same command makes them again")
+        if self.refused:
+            runs = len(self.refused) + len(self.results)
+            left.append(f"{len(self.refused)} of {runs} runs could not be judged")
+        if left:
+            raise RunError("; ".join(left))
 
 
 @contextmanager
@@ -97,44 +144,87 @@ def open_session(
         tasks_dir: A folder of the user's own cards.
 
     Raises:
-        UsageError: There is nothing to be judged, or the judge has no price.
-        LlavaEvalError: A run, its rows or the user's words cannot be read.
+        UsageError: There is nothing to be judged, the judge has no price, or a file of words
+            is of no use.
+        LlavaEvalError: The user's words cannot be read; or the only run cannot be judged. One
+            of several is left out, `Session.refused` says why.
     """
     budget = _budget(settings)
+    refused: dict[Path, LlavaEvalError] = {}
+
+    @contextmanager
+    def apart(folder: Path) -> Iterator[None]:
+        try:
+            yield
+        except LlavaEvalError as error:
+            if len(folders) == 1:
+                raise
+            refused[folder] = error
+
     with ExitStack() as stack:
-        jobs = []
+        tasks: dict[Path, Task] = {}
         for folder in folders:
-            task = load_task(str(read_run(folder)["identity"]["task"]), tasks_dir)
-            if not wants(task, settings):
-                continue
-            stack.enter_context(lock_folder(folder))
-            cut_torn_line(folder / GRADES)
-            side = read_side(folder)
-            rows = rows_of(task, side, data, force=False)
-            jobs.append(prepare(task, rows, folder, settings))
+            with apart(folder):
+                tasks[folder] = load_task(str(read_run(folder)["identity"]["task"]), tasks_dir)
+        if not refused or any(wants(task, settings) for task in tasks.values()):
+            _check_wanted(settings, list(tasks.values()))
+        tasks = {folder: task for folder, task in tasks.items() if wants(task, settings)}
+        graded = any((folder / JUDGE).exists() for folder in tasks)
+        judge = known_identity(settings) if graded else {}
+        jobs = []
+        for folder, task in tasks.items():
+            with apart(folder):
+                stack.enter_context(_locked(folder))
+                side = read_side(folder)
+                job = prepare(task, rows_of(task, side, data, force=False), side, settings)
+                check_graded(job, judge)
+                jobs.append(job)
         if not jobs:
-            raise UsageError(
-                f"{folders[0] if len(folders) == 1 else f'{len(folders)} runs'}: nothing for a "
-                "judge; it grades llava_bench and mmvet, and with --match reads mmbench"
-            )
-        yield Session(settings, jobs, budget)
+            reasons = "; ".join(str(error) for error in refused.values())
+            raise RunError(f"no run of {len(folders)} can be judged: {reasons}")
+        for job in jobs:
+            budget.count_before(job.side.grading.rows)
+        yield Session(settings, jobs, budget, refused)
+
+
+def _locked(folder: Path) -> IO[str]:
+    try:
+        return lock_folder(folder)
+    except OSError as error:
+        raise RunError(f"{folder}: cannot be written: {error.strerror}") from error
 
 
 def check_judge(settings: JudgeSettings, tasks: Sequence[Task]) -> None:
     """Check what the user says of a judge before a model answers for hours.
 
     Raises:
-        UsageError: The judge has no price.
-        LlavaEvalError: Prices or words cannot be read.
+        UsageError: The judge has nothing to do or no price, or a setting is wrong.
+        LlavaEvalError: Prices, words or a local judge cannot be read.
     """
     _budget(settings)
-    for task in tasks:
-        if task.judge is not None:
-            choose_wording(task, task.judge, settings.rules)
+    _check_wanted(settings, tasks)
+    check_loadable(settings)
+
+
+def _check_wanted(settings: JudgeSettings, tasks: Sequence[Task]) -> None:
+    """Check that the judge has something to do, and that all that is said of it is of use."""
+    wanted = [task for task in tasks if wants(task, settings)]
+    if not wanted:
+        names = ", ".join(dict.fromkeys(task.name for task in tasks))
+        raise UsageError(
+            f"{names}: nothing for a judge; it grades llava_bench and mmvet, and with "
+            "--judge-match reads mmbench"
+        )
+    check_rules(wanted, settings.rules)
+    layouts = [LAYOUTS[task.judge.layout] for task in wanted if task.judge is not None]
+    if settings.runs > 1 and all(layout.matches for layout in layouts):
+        names = ", ".join(dict.fromkeys(task.name for task in wanted))
+        raise UsageError(f"--judge-runs {settings.runs}: {names} is asked about once; leave it out")
 
 
 def _budget(settings: JudgeSettings) -> Budget:
     if settings.prices is None:
         return Budget()
     prices = load_prices(settings.prices)
-    return Budget(prices.of(settings.model), settings.budget, prices.currency)
+    with flags_of_a_judge():
+        return Budget(prices.of(settings.model), settings.budget, prices.currency)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llava_eval.digests import digest_of
-from llava_eval.errors import DataError, first_line
-from llava_eval.json_text import parse_json
+from llava_eval.errors import DataError, UsageError, brief, first_line
+from llava_eval.json_text import json_or_none, parse_json
 from llava_eval.judges.layouts import LAYOUTS
 from llava_eval.rows import read_text
 from llava_eval.scorers.relative import CATEGORIES
@@ -65,6 +65,23 @@ def choose_wording(task: Task, judging: Judging, rules: Sequence[Path] = ()) -> 
     return Wording(texts, dialect, str(path))
 
 
+def check_rules(tasks: Sequence[Task], rules: Sequence[Path]) -> None:
+    """Check that each file of the user holds the words for one of these tasks.
+
+    Raises:
+        UsageError: One holds words for none of them.
+        DataError: One cannot be read or lacks what it must hold.
+    """
+    layouts = {task.judge.layout for task in tasks if task.judge is not None}
+    for path in rules:
+        if not any(_read(path, layout) for layout in sorted(layouts)):
+            names = ", ".join(task.name for task in tasks) or "nothing"
+            raise UsageError(
+                f"--judge-rules {path}: holds no words for {names}; llava_bench takes LLaVA's "
+                "rule.json, mmvet MM-Vet's evaluator (.py, .ipynb) or its prompt in a text file"
+            )
+
+
 def _named(whose: str, judging: Judging, texts: Mapping[str, str]) -> str:
     """Name a dialect, with a digest of words and settings: either can move a score."""
     settings = {**dataclasses.asdict(judging), "wording": "", "original": "", "original_file": ""}
@@ -82,7 +99,10 @@ def _read(path: Path, layout: str) -> dict[str, str]:
     if layout == "llava_bench" and rules:
         return _read_rules(path, text)
     if layout == "mmvet" and not rules:
-        return {"": _read_prompt(path, text)}
+        prompt = _read_prompt(path, text)
+        if not prompt.strip():
+            raise DataError(f"{path}: the prompt is empty; give MM-Vet's evaluator or its prompt")
+        return {"": prompt}
     return {}
 
 
@@ -93,17 +113,20 @@ def _read_rules(path: Path, text: str) -> dict[str, str]:
     for category in CATEGORIES:
         name = f"llava_bench_{category}"
         rule = content.get(name) if isinstance(content, dict) else None
-        if not isinstance(rule, dict) or not isinstance(rule.get("prompt"), str):
+        prompt = rule.get("prompt") if isinstance(rule, dict) else None
+        if not (isinstance(rule, dict) and isinstance(prompt, str) and prompt.strip()):
             raise DataError(f"{path}: no {name} with a prompt; give LLaVA's rule.json")
         if rule.get("role") != ROLE:
-            raise DataError(f"{path}: {name}: role is {rule.get('role')!r}, must be {ROLE!r}")
-        texts[category] = rule["prompt"]
+            raise DataError(f"{path}: {name}: role is {brief(rule.get('role'))}, must be {ROLE!r}")
+        texts[category] = prompt
     return texts
 
 
 def _read_prompt(path: Path, text: str) -> str:
     """Read MM-Vet's prompt: out of its evaluator, script or notebook, or a file of its own."""
     if path.suffix not in (".py", ".ipynb"):
+        if isinstance(json_or_none(text), dict):
+            raise DataError(f"{path}: holds JSON, no prompt; LLaVA's rule.json must end in .json")
         return text.rstrip("\n") + "\n"  # in the evaluator a newline ends the table
     try:
         code = _code(text) if path.suffix == ".ipynb" else text

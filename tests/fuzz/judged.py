@@ -35,6 +35,7 @@ from tests.bad_input.case import hub_rows, lines
 from tests.boards import replayed
 from tests.fuzz.places import chosen, file_of, place
 
+URL = "http://127.0.0.1:9/v1"  # which nobody asks
 PRICES = b'{"currency": "USD", "models": {"m": {"input": 2.5, "output": 10}}}'
 
 
@@ -96,7 +97,7 @@ def judged(data: bytes) -> None:
         path = file_of(
             f"judging/{other}", content if other == name else (good / other).read_bytes()
         )
-    settings = JudgeSettings("m", "hf", prices=file_of("prices.json", PRICES), budget=1.0)
+    settings = JudgeSettings("m", base_url=URL, prices=file_of("prices.json", PRICES), budget=1.0)
     with open_session([path.parent], settings) as session:
         for job in session.jobs:
             grade(job, Invented(), session.budget, Nobody())
@@ -110,7 +111,7 @@ def _judged() -> Path:
     """Make a run of MM-Vet of which the judge was not asked about everything."""
     source = str(file_of("mmvet-rows.jsonl", lines(hub_rows("mmvet")).encode()))
     replayed(place() / "judged", "mmvet", {1}, "a", source)
-    settings = JudgeSettings("m", "hf", prices=file_of("prices.json", PRICES), budget=1.0)
+    settings = JudgeSettings("m", base_url=URL, prices=file_of("prices.json", PRICES), budget=1.0)
     with open_session([place() / "judged"], settings) as session:
         for job in session.jobs:
             grade(job, Invented(), session.budget, Nobody())
@@ -130,7 +131,7 @@ class Invented:
 
     def identity(self) -> Json:
         """Name it."""
-        return {"judge": "m", "engine": "hf"}
+        return {"judge": "m", "engine": "server"}
 
     def environment(self) -> Json:
         """Say nothing."""
