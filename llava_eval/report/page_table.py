@@ -81,7 +81,7 @@ def table_view(subject: Subject) -> TableView:
             line.name,
             line.source,
             [
-                _cell(line.cells.get(column.task), column.task, subject, line.name)
+                _cell(line.cells.get(column.key), column.task, subject, line.name)
                 for column in board.columns
             ],
         )
@@ -143,7 +143,7 @@ def _notes(board: Leaderboard) -> list[NoteView]:
         f"‡ {column.task}: {cell.derived}": None
         for column in board.columns
         for line in board.lines
-        if (cell := line.cells.get(column.task)) and cell.derived
+        if (cell := line.cells.get(column.key)) and cell.derived
     }
     return notes + [NoteView("derived" if not place else "", t) for place, t in enumerate(derived)]
 

@@ -103,7 +103,7 @@ def read_subject(
         _read_run(line.name, cell.entry.folder, tasks_dir, rows)
         for column in board.columns
         for line in board.lines
-        if (cell := line.cells.get(column.task)) and cell.entry
+        if (cell := line.cells.get(column.key)) and cell.entry
     ]
     if not runs:
         raise UsageError("no finished run to report on; name a run folder or a folder of them")
