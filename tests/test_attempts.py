@@ -211,11 +211,12 @@ def test_questions_beside_one_that_is_no_number_are_asked_again_alone(engine, tr
 
 
 CHILD = """
-import json, resource, sys
+import json, resource, sys, threading
 from llava_eval.engines import EngineSettings, load_engine
 from llava_eval.records import Request
 from tests.test_hf import picture
 
+threading.stack_size(2**20)  # stacks of threads that begin later count as well
 engine = load_engine(EngineSettings(sys.argv[1], batch_size=int(sys.argv[2])))
 asked = [Request(str(n), "What?", (picture(n, (20, 20)),), 2) for n in range(600)]
 list(engine.generate(asked[:2]))  # warm up: threads and kernels have their memory
