@@ -17,6 +17,8 @@ from llava_eval.records import MOST_COUNTED, Json
 
 # Reasons to end with text that is no answer of the model.
 WITHHELD = ("content_filter",)
+TEXTS = ("text", "output_text")  # types of parts that an answer's text comes in
+SHORTEST_SECRET = 8  # characters
 MOST_WORDS = 200  # characters of a server's own words that an error repeats
 
 
@@ -47,6 +49,8 @@ class Reply:
         prompt_tokens: As the server counts them; 0 if it does not.
         new_tokens: The same, of the answer.
         retries: Tries before this one.
+        lost_prompt_tokens: Of earlier tries whose reply could not be used, and is billed too.
+        lost_new_tokens: The same.
     """
 
     text: str
@@ -56,6 +60,8 @@ class Reply:
     prompt_tokens: int = 0
     new_tokens: int = 0
     retries: int = 0
+    lost_prompt_tokens: int = 0
+    lost_new_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,21 +71,28 @@ class Failure:
     Attributes:
         reason: One line.
         retries: Tries before the last one.
+        lost_prompt_tokens: Of all tries; a reply that could not be used is billed too.
+        lost_new_tokens: The same.
     """
 
     reason: str
     retries: int = 0
+    lost_prompt_tokens: int = 0
+    lost_new_tokens: int = 0
 
 
 class BadReplyError(Exception):
-    """A reply that holds no answer; `again` says whether another try may help.
+    """A reply that holds no answer. Its text may repeat the server's words, of any length.
 
-    Its text may repeat the server's words, of any length.
+    Attributes:
+        again: Whether another try may help.
+        prompt_tokens, new_tokens: What the server counted for it all the same.
     """
 
     def __init__(self, reason: str, again: bool = True) -> None:
         super().__init__(reason)
         self.again = again
+        self.prompt_tokens = self.new_tokens = 0
 
 
 def read_reply(body: bytes, retries: int = 0) -> Reply:
@@ -103,35 +116,50 @@ def read_reply(body: bytes, retries: int = 0) -> Reply:
         raise BadReplyError("a reply that is no JSON object")
     if content.get("error"):  # some gateways send their errors with status 200
         raise BadReplyError(f"an error in the reply: {words_of(content)}")
-    text, finish = _answer(content)
     usage = content.get("usage")
     usage = usage if isinstance(usage, dict) else {}
-    return Reply(
-        text,
-        finish,
-        str(content.get("model") or ""),
-        str(content.get("system_fingerprint") or ""),
-        _count(usage, "prompt_tokens"),
-        _count(usage, "completion_tokens"),
-        retries,
-    )
+    tokens = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
+    try:
+        text, finish = _answer(content, tokens[1])
+    except BadReplyError as error:
+        error.prompt_tokens, error.new_tokens = tokens
+        raise
+    model, version = content.get("model"), content.get("system_fingerprint")
+    return Reply(text, finish, str(model or ""), str(version or ""), *tokens, retries)
 
 
-def _answer(content: Mapping[str, Any]) -> tuple[str, str]:
+def _answer(content: Mapping[str, Any], spent: int) -> tuple[str, str]:
+    """Return text and finish; `spent` are the new tokens that the server counted."""
     choices = content.get("choices")
     first = choices[0] if isinstance(choices, list) and choices else None
     if not isinstance(first, dict):
         raise BadReplyError("a reply without choices")
     message, finish = first.get("message"), first.get("finish_reason") or ""
-    text = message.get("content") if isinstance(message, dict) else None
+    text = _joined(message.get("content")) if isinstance(message, dict) else None
     if finish in WITHHELD:
         raise BadReplyError(f"no answer: the server ended with {finish!r}", again=False)
     if not isinstance(text, str):
         refusal = message.get("refusal") if isinstance(message, dict) else None
         if isinstance(refusal, str) and refusal:
             raise BadReplyError(f"the server refused: {refusal}", again=False)
+        if finish == "length":  # the same limit would be met again
+            raise BadReplyError(_nothing_left(spent), again=False)
         raise BadReplyError("a reply without text")
     return text, finish if finish in ("", "length") else "stop"
+
+
+def _joined(content: object) -> object:
+    """Return the text of content that comes in parts; other content as it is."""
+    if not isinstance(content, list):
+        return content
+    parts = [part for part in content if isinstance(part, dict) and part.get("type") in TEXTS]
+    texts = [str(part["text"]) for part in parts if isinstance(part.get("text"), str)]
+    return "".join(texts) if texts and len(texts) == len(parts) else None
+
+
+def _nothing_left(spent: int) -> str:
+    tokens = f"all {spent:,} tokens" if spent else "all its tokens"
+    return f"no answer: the model spent {tokens} before one; a model that reasons first needs more"
 
 
 def _count(usage: Mapping[str, Any], name: str) -> int:
@@ -151,13 +179,25 @@ def words_of(body: object) -> str:
     return body if isinstance(body, str) else "" if body is None else json.dumps(body)
 
 
+def without(text: str, secret: str) -> str:
+    """Return a text with *** in the place of a secret.
+
+    A short one is a placeholder, such as EMPTY, that servers without keys are given; its letters
+    stand in many a word.
+
+    >>> without("you sent sk-12345", "sk-12345"), without("EMPTY is no word", "EMPTY")
+    ('you sent ***', 'EMPTY is no word')
+    """
+    return text.replace(secret, "***") if len(secret) >= SHORTEST_SECRET else text
+
+
 def tell(text: str, secret: str) -> str:
     r"""Return the beginning of a text as one line, without a secret in it.
 
-    >>> tell("Bearer abc\n is no key", "abc")
+    >>> tell("Bearer sk-12345\n is no key", "sk-12345")
     'Bearer *** is no key'
     """
-    whole = text.replace(secret, "***") if secret else text  # first: a cut leaves half a secret
+    whole = without(text, secret)  # first: a cut leaves half a secret
     line = " ".join(whole[: 2 * MOST_WORDS].split())
     return line if len(line) <= MOST_WORDS else line[: MOST_WORDS - 3] + "..."
 
