@@ -171,7 +171,10 @@ def test_a_disk_that_becomes_read_only_under_a_finished_run_says_so(tmp_path, ro
     """
     done = mounted(script, disk, *rows)
     assert done.returncode == 1
-    assert only_line(done).endswith("cannot be written: Read-only file system; see --out")
+    assert only_line(done) == (
+        f"llava-eval: {disk}/pope/run.lock: cannot be written: Read-only file system; "
+        "name a folder that can be"
+    )
 
 
 def test_a_disk_that_is_full_only_when_asked_to_sync_is_noticed(tmp_path, monkeypatch):
