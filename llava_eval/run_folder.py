@@ -154,7 +154,12 @@ class RunFolder:
             self.predictions = kept
 
     def note_effort(self, effort: Effort) -> None:
-        """Add to `run.json` what answering took this time."""
+        """Add to `run.json` what answering took this time.
+
+        Raises:
+            RunError: It cannot be written, or the answers that it is of are gone.
+        """
+        self._check_untouched()
         self.efforts.append(effort)
         efforts = [*self.run.get("efforts", []), dataclasses.asdict(effort)]
         self.run = {**self.run, "efforts": efforts}
