@@ -18,6 +18,7 @@ from llava_eval.errors import DataError, LlavaEvalError, brief, why
 from llava_eval.retries import file_fault, patiently
 
 FILE, FOLDER, OTHER, LOST = "file", "folder", "pipe or device", "link to nothing"
+DISKS_OWN = "lost+found"  # root's alone, at the top of many a disk
 # A name that is too long is the name of nothing.
 ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 
@@ -86,7 +87,8 @@ def files_below(folder: Path, pattern: str, error: type[LlavaEvalError]) -> list
     while left:
         for entry in entries(left.pop(), error):
             found += [Path(entry)] if _fits(entry, pattern) else []
-            left += [Path(entry)] if entry.is_dir(follow_symlinks=False) else []
+            if entry.is_dir(follow_symlinks=False) and entry.name != DISKS_OWN:
+                left.append(Path(entry))
     return sorted(found)
 
 

@@ -117,6 +117,7 @@ def ask(folder, *arguments):
 
 JUDGE = ["--judge-model", "m", "--judge-base-url", "http://127.0.0.1:9/v1"]
 RUN = ["run", "--tasks", "pope", "--out", "out"]
+SCORE = ["score", "gqa", "--data", "mini", "--predictions", "base/gqa/predictions.jsonl"]
 LOCKED = [
     (["leaderboard", "locked/gqa"], "locked/gqa"),
     (["leaderboard", "locked"], "locked"),
@@ -136,6 +137,10 @@ LOCKED = [
     (["score", "pope", "--data", "locked/p.jsonl", "--predictions", "p"], "locked/p.jsonl"),
     (["score", "pope", "--data", "locked", "--predictions", "p"], "locked"),
     (["score", "pope", "--data", "mini", "--predictions", "locked/p"], "locked/p"),
+    ([*SCORE, "--json", "locked/r.json"], "locked/r.json"),
+    ([*SCORE, "--scores", "locked/s.jsonl"], "locked/s.jsonl"),
+    ([*SCORE, "--grades", "locked/g.jsonl"], "locked/g.jsonl"),
+    (["judge", "base", *JUDGE, "--prices", "locked/p.yaml"], "locked/p.yaml"),
     ([*RUN, "--model", "locked/m", "--data", "mini"], "locked/m"),
     ([*RUN, "--model", "demo", "--data", "locked/rows"], "locked/rows"),
     (
@@ -222,6 +227,14 @@ def test_names_say_how_many_files_there_must_be(tmp_path, names, whole):
     else:
         with pytest.raises(DataError, match="complete the folder"):
             read_rows(tmp_path, "")
+
+
+@pytest.mark.slow
+def test_the_folder_that_a_disk_keeps_for_itself_is_not_asked_for(tmp_path):
+    replayed(tmp_path / "gqa", "gqa", {3}, "a")
+    (tmp_path / "lost+found").mkdir(mode=0)
+    done = ask(tmp_path, "leaderboard", ".", "--format", "csv")
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.slow
