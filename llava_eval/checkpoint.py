@@ -120,13 +120,17 @@ def _locate(model: str, revision: str | None, wanted: list[str]) -> tuple[Path, 
 
 def _download(model: str, revision: str | None, wanted: list[str]) -> tuple[Path, str]:
     import huggingface_hub
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
         download = partial(
             huggingface_hub.snapshot_download, model, revision=revision, allow_patterns=wanted
         )
         folder = Path(patiently(download, hub_fault))
+    except HFValidationError as error:
+        raise ModelError(
+            f"{model[:MOST_OF_A_NAME]}: no such folder, and no name that a Hub model can have"
+        ) from error
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise ModelError(
             f"{model}: cannot be had from the Hub: {hub_reason(error)}, or give a local folder"
