@@ -55,6 +55,15 @@ def json_text(content: Json, indent: int | None = None) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 file, whole or not at all.
+
+    Raises:
+        RunError: It cannot be written, or what is there is no file.
+    """
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
     """Write a file, whole or not at all.
 
     Raises:
@@ -66,14 +75,28 @@ def write_text(path: Path, text: str) -> None:
     part = path.parent / f"{path.name}.{os.getpid()}{PART}"
     try:
         part.unlink(missing_ok=True)
-        with part.open("x", encoding="utf-8", newline="\n") as file:  # "x": through nobody's link
-            file.write(text)
+        with part.open("xb") as file:  # "x": through nobody's link
+            file.write(content)
             _sync(file.flush, file.fileno())
         os.replace(part, path)
     except OSError as error:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
         raise RunError(f"{path}: cannot be written: {why(error)}") from error
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder in a folder of runs, if it is not there.
+
+    Raises:
+        RunError: It cannot be made, or is a link, which the folder's owner may not have made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written: {why(error)}; see --out") from error
+    if os.path.islink(path):
+        raise RunError(f"{path}: is a link, and not written through; see --out")
 
 
 def remove_parts(folder: Path) -> None:

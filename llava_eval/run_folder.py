@@ -19,6 +19,7 @@ from llava_eval.errors import RunError, why
 from llava_eval.files import (
     append,
     json_text,
+    make_folder,
     open_to_change,
     remove_parts,
     write_json,
@@ -77,7 +78,7 @@ class RunFolder:
             RunError: The folder holds a different run (the differing field is named), or
                 cannot be written.
         """
-        _make(path)
+        make_folder(path)
         lock = lock_folder(path)
         try:
             remove_parts(path)
@@ -137,7 +138,7 @@ class RunFolder:
 
     def _restore(self) -> None:
         """Write what a removed folder held; the answers are all in memory."""
-        _make(self.path)
+        make_folder(self.path)
         write_json(self.path / RUN, self.run)
         self._rewrite(self.predictions)
 
@@ -174,13 +175,6 @@ class RunFolder:
         self._check_untouched()
         write_scores(self.path / SCORES, scores)
         write_json(self.path / RESULT, result_to_json(result))
-
-
-def _make(path: Path) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"{path}: cannot be written: {why(error)}; see --out") from error
 
 
 def lock_folder(path: Path) -> IO[str]:

@@ -360,6 +360,35 @@ def test_a_pipe_in_a_run_folder_is_not_waited_for(judged_run, capsys, command, n
     assert f"{folder / name}: is no file; move it away" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["run", "submit"])
+def test_a_folder_below_the_results_is_not_written_through_a_link(
+    tmp_path, judged_run, capsys, command
+):
+    folder, commands = judged_run
+    (tmp_path / "victim").mkdir()
+    (tmp_path / "victim" / "result.json").write_text("mine")
+    link = folder if command == "run" else folder / "submission"
+    if command == "run":
+        folder.rename(tmp_path / "moved")
+    link.symlink_to(tmp_path / "victim")
+    capsys.readouterr()
+    assert main(commands["run"] if command == "run" else ["submit", str(folder)]) == 1
+    assert f"{link}: is a link, and not written through; see --out" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "victim").iterdir()] == ["result.json"]
+    assert (tmp_path / "victim" / "result.json").read_text() == "mine"
+
+
+def test_a_spreadsheet_is_not_written_through_a_link(tmp_path):
+    replayed(tmp_path / "mmbench", "mmbench", set(), "a")
+    victim, link = tmp_path / "victim", tmp_path / "mmbench" / "submission" / "mmbench.xlsx"
+    victim.write_text("mine")
+    link.parent.mkdir()
+    link.symlink_to(victim)
+    assert main(["submit", str(tmp_path / "mmbench")]) == 0
+    assert victim.read_text() == "mine"
+    assert not link.is_symlink()
+
+
 def test_a_link_that_appears_under_a_run_is_not_written_through(tmp_path):
     identity = {"task": "pope", "model": "m", "data": "d"}
     answers, victim = tmp_path / "run" / "predictions.jsonl", tmp_path / "victim"
