@@ -139,7 +139,7 @@ LOCKED = [
     (["score", "pope", "--data", "mini", "--predictions", "locked/p"], "locked/p"),
     ([*SCORE, "--json", "locked/r.json"], "locked/r.json"),
     ([*SCORE, "--scores", "locked/s.jsonl"], "locked/s.jsonl"),
-    ([*SCORE, "--grades", "locked/g.jsonl"], "locked/g.jsonl"),
+    ([*SCORE, "--grades", "locked/grades.jsonl"], "locked"),
     (["judge", "base", *JUDGE, "--prices", "locked/p.yaml"], "locked/p.yaml"),
     ([*RUN, "--model", "locked/m", "--data", "mini"], "locked/m"),
     ([*RUN, "--model", "demo", "--data", "locked/rows"], "locked/rows"),
