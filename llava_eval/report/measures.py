@@ -5,7 +5,6 @@ Pure functions over a `TaskRun`. Those that need rows return None, or nothing, w
 
 from __future__ import annotations
 
-import math
 import string
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from llava_eval.errors import RunError, brief
-from llava_eval.records import Prediction, Score
+from llava_eval.records import MOST_COUNTED, Prediction, Score
 from llava_eval.report.subject import TaskRun
 from llava_eval.store import RUN
 
@@ -266,7 +265,7 @@ def _points(content: Any, where: str) -> tuple[tuple[float, float], ...]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value) and value >= 0
+    return type(value) in (int, float) and 0 <= value <= MOST_COUNTED
 
 
 def _number(content: Any, name: str, where: str) -> float:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from llava_eval.comparison import Comparison, compare_folders
-from llava_eval.errors import LlavaEvalError, UsageError
+from llava_eval.errors import LlavaEvalError, RunError, UsageError
 from llava_eval.leaderboard import build_leaderboard
 from llava_eval.leaderboard.board import Leaderboard
 from llava_eval.leaderboard.build import read_entry
+from llava_eval.paths import FOLDER, kind_of
 from llava_eval.records import DataSet, Result, Score
 from llava_eval.samples import read_samples
 from llava_eval.sides import Side, read_side, rows_among, score_side
@@ -117,7 +118,7 @@ def _folders(paths: Sequence[Path]) -> list[Path]:
     """Return the run folders in the order of the paths, each once."""
     found: dict[Path, Path] = {}
     for path in paths:
-        if not path.is_dir():
+        if kind_of(path, RunError) != FOLDER:
             raise UsageError(f"{path}: no such folder of runs")
         for folder in find_runs([path]):
             found.setdefault(folder.resolve(), folder)
