@@ -6,15 +6,17 @@ A page that complains on its console, or asks for anything that is not a file, f
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 NAMES = ("chromium", "chromium-browser")
+COUNT = re.compile(r"([\d,]+) of [\d,]+ samples?")
 
 
 def find_chromium() -> str:
@@ -83,5 +85,7 @@ def opened(
 
 def listed(page: Page) -> int:
     """Return how many samples the filters have left, as the page says it."""
-    page.wait_for_function("/ of /.test(document.getElementById('samples-count').textContent)")
-    return int(page.locator("#samples-count").inner_text().split(" of ")[0].replace(",", ""))
+    expect(page.locator("#samples-count")).to_have_text(COUNT)
+    found = COUNT.search(page.locator("#samples-count").inner_text())
+    assert found
+    return int(found[1].replace(",", ""))

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, CDPSession, Locator, Page, expect
 from llava_eval.engines.replay import ReplayEngine
 from llava_eval.records import Prediction
 from llava_eval.report.build import build_report
-from llava_eval.report.measures import changes, outcomes
+from llava_eval.report.measures import outcomes
 from llava_eval.report.subject import TaskRun, read_subject
 from llava_eval.resources import resource
 from llava_eval.run_folder import RunFolder
@@ -95,6 +95,13 @@ def runs_of(report: Path, task: str) -> tuple[TaskRun, ...]:
     return read_subject([root / "before" / task, root / "after" / task]).runs
 
 
+def changes_of(report: Path, task: str, direction: str) -> tuple[str, ...]:
+    root = report.parent
+    comparison = read_subject([root / "before" / task, root / "after" / task]).comparison
+    assert comparison is not None
+    return getattr(comparison.tasks[0].measured, direction)
+
+
 def options(page: Page) -> Locator:
     return page.locator("#samples-list [role=option]")
 
@@ -159,7 +166,7 @@ def test_the_wrong_ones_can_be_filtered(browser: Browser, report: Path) -> None:
 
 @pytest.mark.parametrize("direction", ["gained", "lost"])
 def test_gained_and_lost_can_be_filtered(browser: Browser, report: Path, direction: str) -> None:
-    changed = getattr(changes(*runs_of(report, "pope")), direction)
+    changed = changes_of(report, "pope", direction)
     assert changed
     with opened(browser, report, "#/pope") as page:
         page.get_by_label("Change").select_option(direction)
@@ -167,7 +174,7 @@ def test_gained_and_lost_can_be_filtered(browser: Browser, report: Path, directi
         options(page).first.click()
         expect(page.locator("#details-title")).to_have_text(changed[0])
     with opened(browser, report) as page:
-        page.locator(f"#differences a[href='#/pope?{direction}']").click()
+        page.locator(f"#differences a[href='#/pope?change={direction}']").click()
         expect(page.locator("#samples-count")).to_contain_text(f"{len(changed)} of 324")
 
 
