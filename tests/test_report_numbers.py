@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
+from llava_eval.cli import main
 from llava_eval.leaderboard import build_leaderboard
 from llava_eval.records import Estimate, Prediction
-from llava_eval.report.figures import forest, paired, speed, yes_share
+from llava_eval.report.figures import as_svg, draw_all, forest, paired, speed, yes_share
 from llava_eval.report.figures.style import COLOURS, INK, PAPER
 from llava_eval.report.markdown import markdown
 from llava_eval.report.measures import yes_shares
@@ -206,3 +209,29 @@ def test_a_hollow_marker_has_paper_inside_and_others_have_none(tmp_path: Path) -
         if len(line.get_xdata()) == 1
     }
     assert faces == {85.0: PAPER, 61.0: COLOURS[0]}
+
+
+def test_a_number_that_its_answers_no_longer_give_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replayed(tmp_path / "a" / "pope", "pope", {1}, "a-model")
+    subject = read_subject([tmp_path / "a"])
+    assert [run.stale for run in subject.runs] == [""]
+    true = subject.runs[0].result.headline.value
+    path = tmp_path / "a" / "pope" / "result.json"
+    content = json.loads(path.read_text())
+    content["metrics"]["f1"]["value"] = 66.4
+    path.write_text(json.dumps(content))
+    words = f"result.json says 66.4, but scored again it is {true:,.1f}"
+    assert main(["report", str(tmp_path / "a"), "--out", str(tmp_path / "out")]) == 0
+    assert words in capsys.readouterr().err
+    assert words in (tmp_path / "out" / "index.html").read_text()
+    assert words in markdown(read_subject([tmp_path / "a"])).replace("\\", "")
+
+
+def test_a_figures_text_has_the_size_of_the_pages(two: Subject) -> None:
+    for drawn in draw_all(two):
+        markup = as_svg(drawn)
+        found = re.search(r'<svg [^>]*width="([\d.]+)"', markup)
+        assert found
+        assert float(found[1]) == pytest.approx(drawn.figure.get_figwidth() * 72 * 1.5)

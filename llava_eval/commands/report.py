@@ -71,6 +71,9 @@ def execute(options: argparse.Namespace) -> int:
     unread = [run for run in subject.runs if run.why_no_rows]
     for run in unread:
         complain(f"{run.model}, {run.task.name}: no samples in the report: {run.why_no_rows}")
+    for run in subject.runs:
+        if run.stale:
+            complain(run.stale)
     return 1 if unread else 0
 
 

@@ -43,6 +43,7 @@ class Drawing:
         description: What a reader sees who cannot see it.
         svg: Our own markup, in which other people's text is escaped.
         task: Whose it is; "" for one about all of them.
+        wide: Whether it is as wide as a page, and not as one of its columns.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Drawing:
     description: str
     svg: str
     task: str = ""
+    wide: bool = True
 
 
 def render_page(
@@ -106,6 +108,7 @@ def render_page(
             if run.why_no_rows
         ],
         searched=MOST_OF_A_TEXT,
+        stale=[run.stale for run in subject.runs if run.stale],
         size=size,
         remarks=remarks,
         version=__version__,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,8 @@ from llava_eval.leaderboard.board import Leaderboard
 from llava_eval.leaderboard.build import read_entry
 from llava_eval.records import DataSet, Result, Score
 from llava_eval.samples import read_samples
+from llava_eval.scorers import SCORERS
+from llava_eval.scoring import usable_scores
 from llava_eval.sides import Side, read_side, rows_among, score_side
 from llava_eval.store import find_runs
 from llava_eval.task import Task, load_task
@@ -31,6 +34,8 @@ class TaskRun:
         data: The rows that were asked; None where they cannot be read.
         scores: By today's scorer, in the order of `data`; none without rows.
         why_no_rows: Why there are none, in one line; "" where there are, or nobody wanted any.
+        again: The primary metric by today's scorer and judge's replies, over the run's own rows;
+            None where it cannot be told.
     """
 
     model: str
@@ -41,6 +46,20 @@ class TaskRun:
     data: DataSet | None = None
     scores: tuple[Score, ...] = ()
     why_no_rows: str = ""
+    again: float | None = None
+
+    @property
+    def stale(self) -> str:
+        """Say that the stored number is not what its answers give today; "" if it is."""
+        stored = self.result.headline.value
+        if self.again is None or (stored is not None and math.isclose(self.again, stored)):
+            return ""
+        was = "none" if stored is None else f"{stored:,.1f}"
+        return (
+            f"{self.model}, {self.task.name}: result.json says {was}, but scored again it is "
+            f"{self.again:,.1f}, as differences and samples show it; `llava-eval score` shows "
+            "all of it, the run's own command writes it anew"
+        )
 
 
 @dataclass(frozen=True)
@@ -152,7 +171,16 @@ def _read_run(model: str, folder: Path, tasks_dir: Path | None, rows: _Rows | No
         scores = score_side(task, side, data)
     except LlavaEvalError as error:
         return TaskRun(model, folder, task, entry.result, side, why_no_rows=str(error))
-    return TaskRun(model, folder, task, entry.result, side, data, tuple(scores))
+    again = _headline(task, scores) if data.digest == entry.result.data else None
+    return TaskRun(model, folder, task, entry.result, side, data, tuple(scores), "", again)
+
+
+def _headline(task: Task, scores: Sequence[Score]) -> float | None:
+    """Return the primary metric of scores; None if nobody answered or it is undefined."""
+    usable = usable_scores(task, scores)
+    if not usable:
+        return None
+    return SCORERS[task.scorer].summarize(usable).metrics[task.primary].value
 
 
 def _compared(
