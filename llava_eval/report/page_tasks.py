@@ -10,7 +10,7 @@ from llava_eval.records import Estimate, Result
 from llava_eval.report.browse_rows import cut
 from llava_eval.report.measures import failure_reasons, in_natural_order
 from llava_eval.report.page_links import SampleLinks
-from llava_eval.report.page_provenance import provenance_of, reproduce
+from llava_eval.report.page_provenance import not_recorded, provenance_of, reproduce
 from llava_eval.report.page_table import run_anchor, show_interval, show_number
 from llava_eval.report.subject import Subject, TaskRun
 
@@ -50,6 +50,7 @@ class RunView:
         facts: Counts and whatever else must be known, a line each, in pieces of text and link.
         provenance: What is recorded, by heading.
         commands: That make the number again.
+        lacking: What these lack, one line each.
     """
 
     anchor: str
@@ -61,6 +62,7 @@ class RunView:
     facts: list[Fact]
     provenance: dict[str, list[tuple[str, str]]]
     commands: list[str]
+    lacking: list[str]
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,7 @@ def _run(subject: Subject, run: TaskRun, links: SampleLinks) -> RunView:
         facts_of(run, links),
         provenance_of(run),
         reproduce(run),
+        not_recorded(run),
     )
 
 
