@@ -184,6 +184,18 @@ def test_markdown_says_first_what_changed(two: Path) -> None:
     assert text.index("verdict") < text.index("Beside the published numbers")
 
 
+def test_the_drop_that_is_allowed_can_be_named(two: Path) -> None:
+    text = render_page(read_subject([two / "a", two / "b"], max_drop=99))
+    assert 'Verdict: <b class="verdict-pass">pass</b>, where a drop of 99 %' in text
+
+
+def test_two_models_without_rows_say_that_there_are_no_differences(two: Path) -> None:
+    words = "There are no paired differences"
+    assert words in render_page(read_subject([two / "a", two / "b"], data="gone.jsonl"))
+    assert words not in render_page(read_subject([two / "a", two / "b"]))
+    assert words not in render_page(read_subject([two / "a"], data="gone.jsonl"))
+
+
 def test_markdown_counts_how_samples_ended() -> None:
     text = markdown(read_subject([BASELINES / "pope"]))
     assert "| pope | demo (mini) | 96.4 [94.0, 97.9] percent | 324 | 311 | 13 |" in text
@@ -256,6 +268,7 @@ def test_markdown_goes_to_the_console_or_a_file(
         ([str(BASELINES / "pope"), "--figures", "bmp"], "--figures bmp: no such format"),
         ([str(BASELINES / "pope"), "--format", "md", "--open"], "--format md"),
         ([str(BASELINES / "pope"), "--out", __file__], "is no folder"),
+        ([str(BASELINES / "pope"), "--max-drop", "-1"], "--max-drop -1: must be 0 or more"),
     ],
 )
 def test_a_wrong_command_line_is_one_line(

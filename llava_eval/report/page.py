@@ -109,6 +109,7 @@ def render_page(
         ],
         searched=MOST_OF_A_TEXT,
         stale=[run.stale for run in subject.runs if run.stale],
+        uncompared=len(subject.models) == 2 and subject.comparison is None,
         size=size,
         remarks=remarks,
         version=__version__,

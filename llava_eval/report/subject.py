@@ -95,6 +95,7 @@ def read_subject(
     tasks_dir: Path | None = None,
     force: bool = False,
     samples: bool = True,
+    max_drop: float = 0.5,
 ) -> Subject:
     """Read runs, their rows and what they stand beside.
 
@@ -105,16 +106,20 @@ def read_subject(
         tasks_dir: A folder of the user's own cards.
         force: Take other rows than those of the run, and compare what is not comparable.
         samples: Whether to read the rows; without them there are no scores and no comparison.
+        max_drop: The drop that a comparison allows, in percent of a metric's full scale.
 
     Returns:
         Everything that a page or a figure shows. Rows that cannot be read are no error: the run
         says why.
 
     Raises:
-        UsageError: A path is no folder, there is no finished run, or a task is not known.
+        UsageError: A path is no folder, there is no finished run, a task is not known, or the
+            drop is below 0.
         RunError: A run folder is broken.
         PredictionsError: A file of predictions or grades is broken.
     """
+    if not (math.isfinite(max_drop) and max_drop >= 0):
+        raise UsageError(f"--max-drop {max_drop:g}: must be 0 or more")
     folders = _folders([Path(path) for path in paths])
     board = build_leaderboard(folders, tasks_dir=tasks_dir)
     rows = _Rows(data, force) if samples else None
@@ -128,7 +133,7 @@ def read_subject(
         raise UsageError("no finished run to report on; name a run folder or a folder of them")
     measured = {run.model for run in runs}
     models = tuple(line.name for line in board.lines if line.name in measured and not line.source)
-    comparison = _compared(runs, models, data, tasks_dir, force)
+    comparison = _compared(runs, models, data, tasks_dir, force, max_drop)
     return Subject(board, tuple(runs), models, comparison)
 
 
@@ -189,6 +194,7 @@ def _compared(
     data: str | None,
     tasks_dir: Path | None,
     force: bool,
+    max_drop: float,
 ) -> Comparison | None:
     """Compare two models in the tasks of the first whose rows both could be read."""
     if len(models) != 2:
@@ -202,6 +208,7 @@ def _compared(
         names,
         left,
         right,
+        max_drop=max_drop,
         data=data,
         tasks_dir=tasks_dir,
         force=force,
