@@ -50,6 +50,7 @@ def opened(
     height: int = 900,
     scheme: str = "light",
     before: str = "",
+    motion: str = "reduce",
 ) -> Iterator[Page]:
     """Open the page of a report; afterwards see that it was quiet and asked nobody.
 
@@ -60,11 +61,12 @@ def opened(
         width, height: Of the window, in pixels.
         scheme: What the system prefers: "light" or "dark".
         before: Script that runs before the page's own.
+        motion: What the system prefers: "reduce" or "no-preference", which scrolls smoothly.
     """
     context = browser.new_context(
         viewport={"width": width, "height": height},
         color_scheme=scheme,  # type: ignore[arg-type]
-        reduced_motion="reduce",
+        reduced_motion=motion,  # type: ignore[arg-type]
     )
     page = context.new_page()
     page.set_default_timeout(10_000)

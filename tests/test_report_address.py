@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from llava_eval.report.build import build_report
@@ -318,6 +319,25 @@ MIDDLE = """() => {
   const row = document.querySelector("[aria-selected=true]").getBoundingClientRect();
   return Math.abs((row.top + row.bottom - box.top - box.bottom) / 2) < 100;
 }"""
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_a_link_arrives_where_scrolling_is_smooth(
+    browser: Browser, report: Path, width: int
+) -> None:
+    with opened(browser, report, width=width, motion="no-preference") as page:
+        listed(page)
+        page.locator("#task-mme a[href='#/mme']").click()
+        expect(page.locator("#samples-title")).to_be_in_viewport()
+        expect(page.locator("#filter-task")).to_have_value("mme")
+
+
+@pytest.mark.parametrize("width", [1280, 768])
+def test_axe_finds_no_fault_with_five_models(browser: Browser, five: Path, width: int) -> None:
+    with opened(browser, five, "#/pope/3", width=width) as page:
+        expect(page.locator("#details-title")).to_have_text("3")
+        found = Axe().run(page).response["violations"]
+        assert [(each["id"], each["nodes"][0]["html"][:200]) for each in found] == []
 
 
 def test_a_file_of_rows_is_read_once(browser: Browser, report: Path) -> None:

@@ -456,3 +456,30 @@ def test_what_is_printed_is_numbers_and_figures(browser: Browser, report: Path) 
         expect(page.locator("#samples")).to_be_hidden()
         expect(page.locator(".board")).to_be_visible()
         assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "light"
+        pages = page.pdf().count(b"/Type /Page\n")
+        assert 2 <= pages < 60
+
+
+def test_without_scripts_the_page_says_what_it_lacks(browser: Browser, report: Path) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto((report / "index.html").as_uri())
+    expect(page.get_by_text("The samples need JavaScript")).to_be_visible()
+    expect(page.locator("#filters")).to_be_hidden()
+    expect(page.locator(".board")).to_be_visible()
+    context.close()
+
+
+def test_the_chosen_row_is_seen_where_colours_are_the_systems(
+    browser: Browser, report: Path
+) -> None:
+    with opened(browser, report, "#/pope/3") as page:
+        page.emulate_media(forced_colors="active")
+        chosen = page.locator("[aria-selected=true]")
+        expect(chosen).to_have_css("outline-style", "solid")
+
+
+def test_the_phones_navigation_is_all_in_sight(browser: Browser, report: Path) -> None:
+    with opened(browser, report, width=360) as page:
+        for link in page.locator("nav a").all():
+            expect(link).to_be_in_viewport(ratio=1)

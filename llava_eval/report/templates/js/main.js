@@ -10,7 +10,10 @@ function follow() {
   if (browser && (location.hash === "" || location.hash.startsWith("#/"))) browser.follow();
 }
 
-if (browser) byId("browser").hidden = false;
+if (browser) {
+  byId("unscripted").hidden = true;
+  byId("browser").hidden = false;
+}
 window.addEventListener("hashchange", follow);
 // The same link once more changes no address, but what it leads to may have been left.
 document.addEventListener("click", (event) => {
