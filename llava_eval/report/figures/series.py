@@ -130,6 +130,8 @@ def published_note(board: Leaderboard) -> str:
 def hollow_note(board: Leaderboard) -> str:
     """Say what a hollow marker is; "" where there is none."""
     found = any(
-        series.hollow(column.key) for series in measured_series(board) for column in board.columns
+        series.hollow(column.key) and series.estimate(column.key)
+        for series in measured_series(board)
+        for column in board.columns
     )
     return "Hollow: not the column's own number; the table says why." if found else ""
