@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from llava_eval.digests import digest_of, digest_of_file
-from llava_eval.errors import ModelError, brief, first_line
+from llava_eval.errors import ModelError, brief, first_line, why
 from llava_eval.hub import hub_fault, hub_reason
+from llava_eval.paths import FOLDER, files_in, kind_of
 from llava_eval.resources import resource
 from llava_eval.retries import patiently, read_bytes
 
@@ -106,7 +108,7 @@ def _locate(model: str, revision: str | None, wanted: list[str]) -> tuple[Path, 
     if model == DEMO:
         return resource("llava_eval/demo/checkpoint"), ""
     path = os.path.expanduser(model)
-    if os.path.isdir(path):  # `Path.is_dir` stumbles over a name that no file can have
+    if kind_of(Path(path), ModelError) == FOLDER:
         return Path(path), ""
     if model.count("/") != 1 or model.startswith((".", "~", "/")):
         raise ModelError(
@@ -118,13 +120,17 @@ def _locate(model: str, revision: str | None, wanted: list[str]) -> tuple[Path, 
 
 def _download(model: str, revision: str | None, wanted: list[str]) -> tuple[Path, str]:
     import huggingface_hub
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
         download = partial(
             huggingface_hub.snapshot_download, model, revision=revision, allow_patterns=wanted
         )
         folder = Path(patiently(download, hub_fault))
+    except HFValidationError as error:
+        raise ModelError(
+            f"{model[:MOST_OF_A_NAME]}: no such folder, and no name that a Hub model can have"
+        ) from error
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise ModelError(
             f"{model}: cannot be had from the Hub: {hub_reason(error)}, or give a local folder"
@@ -140,7 +146,7 @@ def _read_object(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(read_bytes(path).decode())
     except OSError as error:
-        raise ModelError(f"{path}: cannot be read: {error.strerror}; is it complete?") from error
+        raise ModelError(f"{path}: cannot be read: {why(error)}; is it complete?") from error
     except (ValueError, RecursionError) as error:
         reason = first_line(error)
         raise ModelError(f"{path}: cannot be read: {reason}; is the file complete?") from error
@@ -155,12 +161,13 @@ def _refuse_other_places(folder: Path, config: dict[str, Any]) -> None:
         if key in config:
             raise ModelError(f"{folder / 'config.json'}: {key} names other files; take it out")
     adapter = folder / "adapter_config.json"
-    if adapter.exists():  # loaded on top of the weights, but only where peft is installed
+    # It would be loaded on top of the weights, but only where peft is installed.
+    if kind_of(adapter, ModelError):
         raise ModelError(f"{adapter}: an adapter beside a model; merge it, or move it away")
 
 
 def _refuse_remote_code(folder: Path) -> None:
-    for path in sorted(folder.glob("*config*.json")):
+    for path in files_in(folder, "*config*.json", ModelError):
         if _has_key("auto_map", _read_object(path)):
             raise ModelError(
                 f"{path}: brings its own Python code (auto_map), which is not run; "
@@ -183,10 +190,10 @@ def _has_key(key: str, value: Any) -> bool:
 
 
 def _weight_files(folder: Path, allow_pickle: bool) -> list[Path]:
-    safe = sorted(folder.glob("*.safetensors"))
+    safe = files_in(folder, "*.safetensors", ModelError)
     if safe:
         return safe
-    pickles = sorted(path for pattern in PICKLES for path in folder.glob(pattern))
+    pickles = sorted(_files(folder, PICKLES))
     if pickles and allow_pickle:
         return pickles
     if pickles:
@@ -200,7 +207,7 @@ def _weight_files(folder: Path, allow_pickle: bool) -> list[Path]:
 def _check_shards(folder: Path, weights: list[Path]) -> None:
     """Check that an index of shards names the weights beside it, and nothing else."""
     known = {path.name for path in weights}
-    for path in sorted(folder.glob("*.index.json")):
+    for path in files_in(folder, "*.index.json", ModelError):
         if path.name.removesuffix(".index.json").rpartition(".")[2] not in _kinds(weights):
             continue  # the index of the other kind, which is not loaded
         shards = _read_object(path).get("weight_map")
@@ -217,6 +224,27 @@ def _kinds(weights: list[Path]) -> set[str]:
     return {path.suffix.removeprefix(".") for path in weights}
 
 
+def _files(folder: Path, patterns: Iterable[str]) -> list[Path]:
+    return [path for pattern in patterns for path in files_in(folder, pattern, ModelError)]
+
+
+def check_readable(checkpoint: Checkpoint) -> None:
+    """Name the file that cannot be read, which libraries do not; weights are mapped, not read.
+
+    Raises:
+        ModelError: There is one.
+    """
+    for path in _files(checkpoint.folder, TEXT_FILES):
+        _digest_of_file(path)
+
+
+def _digest_of_file(path: Path) -> str:
+    try:
+        return digest_of_file(path)
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {why(error)}; is it complete?") from error
+
+
 def _digest(folder: Path, weights: list[Path]) -> str:
-    texts = [path for pattern in (*TEXT_FILES, CODE) for path in folder.glob(pattern)]
-    return digest_of({path.name: digest_of_file(path) for path in [*weights, *texts]})
+    texts = _files(folder, (*TEXT_FILES, CODE))
+    return digest_of({path.name: _digest_of_file(path) for path in [*weights, *texts]})

@@ -13,8 +13,9 @@ from typing import NoReturn
 
 from llava_eval.commands import COMMANDS
 from llava_eval.console import complain
-from llava_eval.errors import LlavaEvalError, UsageError
+from llava_eval.errors import LlavaEvalError, UsageError, why
 from llava_eval.signals import Terminated, sigterm_as_interrupt
+from llava_eval.streams import Stream, lasting_streams
 from llava_eval.version import __version__
 
 
@@ -23,23 +24,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     0 done; 1 something that the user can put right; 2 a wrong command line; 3 a regression; 4 a
     comparison that is inconclusive or refused; as shells have it, 130 interrupted, 143 told to
-    end (SIGTERM), 141 nobody reads the output.
+    end (SIGTERM), 141 nobody reads the output. Where the output cannot be written, 0 becomes 1.
     """
     os.umask(os.umask(0) | stat.S_IWOTH)  # not everybody writes to new files, whatever is set
-    for stream in (sys.stdout, sys.stderr):  # a console that has no ± gets a ?
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+    with lasting_streams() as (out, err):
+        for stream in (out.stream, err.stream):  # a console that has no ± gets a ?
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")
+        code = _carry_out(sys.argv[1:] if arguments is None else arguments)
+        return _told(code, out, err)
+
+
+def _told(code: int, out: Stream, err: Stream) -> int:
+    """Return the exit code of a command, or that not all of what it said was heard."""
+    out.flush()
+    if out.fault and not isinstance(out.fault, BrokenPipeError):
+        complain(f"standard output: cannot be written: {why(out.fault)}; what it said is lost")
+    err.flush()
+    faults = [stream.fault for stream in (out, err) if stream.fault]
+    if code or not faults:
+        return code
+    # `llava-eval tasks | head -1`: nobody reads on
+    return 141 if all(isinstance(fault, BrokenPipeError) for fault in faults) else 1
+
+
+def _carry_out(arguments: Sequence[str]) -> int:
     try:
-        options = parse(sys.argv[1:] if arguments is None else arguments)
+        options = parse(arguments)
         with sigterm_as_interrupt():
             code: int = options.command(options)
-            sys.stdout.flush()
     except LlavaEvalError as error:
         complain(str(error))
         return error.exit_code
-    except BrokenPipeError:  # `llava-eval tasks | head -1`: nobody reads on
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+    except SystemExit as done:  # --help, --version
+        return int(done.code or 0)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        complain(f"{error.filename}: {why(error)}")
+        return 1
     except KeyboardInterrupt as error:
         told = isinstance(error, Terminated)
         what = "told to end (SIGTERM)" if told else "interrupted"

@@ -164,9 +164,15 @@ def usage_lines(usage: Mapping[str, Any]) -> list[str]:
     line = f"server: {usage['requests']:,} requests, {usage['retries']:,} retries, {tokens}"
     if cost := usage.get("cost"):
         line += f", {cost['sum']:.4f} {cost['currency']}"
+    lines = [line]
+    if empty := usage.get("empty"):
+        lines.append(
+            f"{empty:,} answers of the server are empty: the limit of tokens was spent before a "
+            "word, as by a model that reasons first; they are scored as they are"
+        )
     versions = usage.get("versions", {})
     told = ", ".join(f"{name} {count:,}" for name, count in versions.items())
-    return [line] + ([f"answered by several versions: {told}"] if len(versions) > 1 else [])
+    return lines + ([f"answered by several versions: {told}"] if len(versions) > 1 else [])
 
 
 def result_table(result: Result) -> str:

@@ -11,7 +11,8 @@ from llava_eval.errors import UsageError
 from llava_eval.replies import Failure, Reply
 
 KEY_VARIABLE = "OPENAI_API_KEY"
-MOST_CONCURRENCY = 1000  # connections that the openai package opens
+MOST_CONCURRENCY = 1000  # connections; a process may open few more files than that
+LONGEST = 2000  # characters of an address
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Endpoint:
         try:
             parts = urlsplit(self.base_url)
             known = parts.scheme in ("http", "https") and bool(parts.hostname)
+            known = known and self.base_url.isprintable() and len(self.base_url) <= LONGEST
             _ = parts.port
         except ValueError:
             known = False
@@ -67,7 +69,7 @@ class Endpoint:
         key = os.environ.get(self.api_key_env, "").strip()
         if not key and self.api_key_env != KEY_VARIABLE:
             raise UsageError(f"--api-key-env {self.api_key_env}: that variable is not set")
-        if not (key.isascii() and key.isprintable()) or " " in key:
+        if not (key.isascii() and key.isprintable()) or set(key) & set(" \"'\\"):
             raise UsageError(f"${self.api_key_env}: holds no API key: blanks or other signs in it")
         return key
 
@@ -80,6 +82,8 @@ class Usage:
         requests: Answered or failed for good.
         failed: Of these, those without an answer.
         retries: Further tries.
+        empty: Answers without a sign, whose limit of tokens was spent: by a model that reasons
+            first, mostly.
         prompt_tokens: As the server counts them, of the answers and of replies that could not
             be used: both are billed.
         new_tokens: The same.
@@ -89,6 +93,7 @@ class Usage:
     requests: int = 0
     failed: int = 0
     retries: int = 0
+    empty: int = 0
     prompt_tokens: int = 0
     new_tokens: int = 0
     versions: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -102,6 +107,7 @@ class Usage:
         if isinstance(reply, Failure):
             self.failed += 1
         else:
+            self.empty += reply.finish == "length" and not reply.text.strip()
             self.prompt_tokens += reply.prompt_tokens
             self.new_tokens += reply.new_tokens
             self.versions[reply.model, reply.system_fingerprint] += 1

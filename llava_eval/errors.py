@@ -94,6 +94,15 @@ def first_line(error: BaseException) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
+def why(error: OSError) -> str:
+    """Return what the system says of a fault, without number and name; a few say nothing.
+
+    >>> why(FileNotFoundError(2, "No such file or directory", "a")), why(OSError("not seekable"))
+    ('No such file or directory', 'not seekable')
+    """
+    return error.strerror or first_line(error)
+
+
 def brief(value: Any) -> str:
     """Show a value of somebody's file as Python writes it, cut where it is long.
 

@@ -16,7 +16,7 @@ from llava_eval.leaderboard.board import Entry
 from llava_eval.leaderboard.build import read_entry
 from llava_eval.published import Published, PublishedModel, load_published
 from llava_eval.records import Estimate
-from llava_eval.store import RESULT, find_runs
+from llava_eval.store import find_runs, is_finished
 from llava_eval.tables import printable, show
 from llava_eval.task import TABLE, Task, load_task
 
@@ -71,7 +71,7 @@ def explain(run: Path, against: str = DEFAULT, tasks_dir: Path | None = None) ->
     """
     published = load_published()
     model = _model(against, published)
-    folders = [folder for folder in find_runs([run]) if (folder / RESULT).exists()]
+    folders = [folder for folder in find_runs([run]) if is_finished(folder)]
     if not folders:
         raise UsageError(f"{run}: no finished run in it; give a run folder or a folder of them")
     entries = sorted(map(read_entry, folders), key=lambda entry: _place(entry.result.task))

@@ -17,6 +17,8 @@ from llava_eval.records import MOST_COUNTED, Json
 
 # Reasons to end with text that is no answer of the model.
 WITHHELD = ("content_filter",)
+TEXTS = ("text", "output_text")  # types of parts that an answer's text comes in
+SHORTEST_SECRET = 8  # characters
 MOST_WORDS = 200  # characters of a server's own words that an error repeats
 
 
@@ -133,7 +135,7 @@ def _answer(content: Mapping[str, Any], spent: int) -> tuple[str, str]:
     if not isinstance(first, dict):
         raise BadReplyError("a reply without choices")
     message, finish = first.get("message"), first.get("finish_reason") or ""
-    text = message.get("content") if isinstance(message, dict) else None
+    text = _joined(message.get("content")) if isinstance(message, dict) else None
     if finish in WITHHELD:
         raise BadReplyError(f"no answer: the server ended with {finish!r}", again=False)
     if not isinstance(text, str):
@@ -144,6 +146,15 @@ def _answer(content: Mapping[str, Any], spent: int) -> tuple[str, str]:
             raise BadReplyError(_nothing_left(spent), again=False)
         raise BadReplyError("a reply without text")
     return text, finish if finish in ("", "length") else "stop"
+
+
+def _joined(content: object) -> object:
+    """Return the text of content that comes in parts; other content as it is."""
+    if not isinstance(content, list):
+        return content
+    parts = [part for part in content if isinstance(part, dict) and part.get("type") in TEXTS]
+    texts = [str(part["text"]) for part in parts if isinstance(part.get("text"), str)]
+    return "".join(texts) if texts and len(texts) == len(parts) else None
 
 
 def _nothing_left(spent: int) -> str:
@@ -168,13 +179,25 @@ def words_of(body: object) -> str:
     return body if isinstance(body, str) else "" if body is None else json.dumps(body)
 
 
+def without(text: str, secret: str) -> str:
+    """Return a text with *** in the place of a secret.
+
+    A short one is a placeholder, such as EMPTY, that servers without keys are given; its letters
+    stand in many a word.
+
+    >>> without("you sent sk-12345", "sk-12345"), without("EMPTY is no word", "EMPTY")
+    ('you sent ***', 'EMPTY is no word')
+    """
+    return text.replace(secret, "***") if len(secret) >= SHORTEST_SECRET else text
+
+
 def tell(text: str, secret: str) -> str:
     r"""Return the beginning of a text as one line, without a secret in it.
 
-    >>> tell("Bearer abc\n is no key", "abc")
+    >>> tell("Bearer sk-12345\n is no key", "sk-12345")
     'Bearer *** is no key'
     """
-    whole = text.replace(secret, "***") if secret else text  # first: a cut leaves half a secret
+    whole = without(text, secret)  # first: a cut leaves half a secret
     line = " ".join(whole[: 2 * MOST_WORDS].split())
     return line if len(line) <= MOST_WORDS else line[: MOST_WORDS - 3] + "..."
 

@@ -15,8 +15,11 @@ import errno
 import io
 import os
 import random
+import re
+import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -43,6 +46,8 @@ TRANSIENT = frozenset(
     )
     if hasattr(errno, name)
 )
+
+RUST_ERROR = re.compile(r"\(os error ([0-9]{1,9})\)")  # as std::io::Error says it
 
 
 def patiently(read: Callable[[], Read], transient: Callable[[BaseException], bool]) -> Read:
@@ -74,22 +79,67 @@ def file_fault(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in TRANSIENT
 
 
+def wrapped_fault(error: BaseException) -> bool:
+    """Tell whether a file system's error that may pass is behind the error of a library.
+
+    Libraries in Rust leave nothing of it but words.
+
+    >>> wrapped_fault(Exception("Stale file handle (os error 116)"))
+    True
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        number = RUST_ERROR.search(str(cause))
+        if file_fault(cause) or (number and int(number[1]) in TRANSIENT):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
+
+
 def read_bytes(path: Path) -> bytes:
     """Return the content of a file.
 
     Raises:
-        OSError: It cannot be read.
+        OSError: It cannot be read, or is no regular file.
     """
-    return patiently(path.read_bytes, file_fault)
+
+    def read() -> bytes:
+        with _open_regular(path) as file, _named(path):
+            return file.readall()
+
+    return patiently(read, file_fault)
 
 
 def open_patiently(path: Path) -> IO[bytes]:
     """Open a file whose every read is tried again where that may help.
 
     Raises:
-        OSError: It cannot be opened.
+        OSError: It cannot be opened, or is no regular file.
     """
     return io.BufferedReader(_PatientFile(path), buffer_size=1 << 16)
+
+
+def _open_regular(path: Path) -> io.FileIO:
+    """Open a file, nothing else: a pipe is waited for without end, a device fills the memory."""
+    file = io.FileIO(path, opener=_open_without_waiting)
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return file
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Give the name of a file to an error of reading, which has none."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = str(path)
+        raise
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # which Windows lacks
 
 
 class _PatientFile(io.RawIOBase):
@@ -100,7 +150,7 @@ class _PatientFile(io.RawIOBase):
         self.file = patiently(self._open, file_fault)
 
     def _open(self) -> io.FileIO:
-        return io.FileIO(self.path)
+        return _open_regular(self.path)
 
     def readable(self) -> bool:
         return True
@@ -121,8 +171,9 @@ class _PatientFile(io.RawIOBase):
             if self.file.closed:
                 self.file = self._open()
             try:
-                self.file.seek(place)
-                return self.file.readinto(buffer) or 0
+                with _named(self.path):
+                    self.file.seek(place)
+                    return self.file.readinto(buffer) or 0
             except OSError:
                 self.file.close()
                 raise

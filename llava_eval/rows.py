@@ -11,16 +11,17 @@ import base64
 import io
 import re
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import IO, Any
 
-from llava_eval.errors import DataError, brief, first_line
+from llava_eval.errors import DataError, brief, first_line, why
 from llava_eval.hub import hub_reason
 from llava_eval.json_text import json_or_none, parse_json
-from llava_eval.paths import inside
+from llava_eval.paths import FOLDER, files_below, inside, kind_of
 from llava_eval.records import MOST_COUNTED, ImageRef
 from llava_eval.retries import open_patiently, read_bytes
 
@@ -31,6 +32,7 @@ BROKEN = (
     *(AttributeError, IndexError, KeyError, OverflowError),
     *(RecursionError, TypeError, ValueError),
 )
+SHARD = re.compile(r"(.+)-([0-9]{1,9})-of-([0-9]{1,9})\b")  # as `datasets` names its files
 WHOLE_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
@@ -115,9 +117,10 @@ def read_rows(path: Path, image: str) -> Iterator[Row]:
     Raises:
         DataError: The file is missing or of an unknown kind; or later, it is broken.
     """
-    if path.is_dir():
+    kind = kind_of(path, DataError)
+    if kind == FOLDER:
         return _read_folder(path, image)
-    if not path.exists():
+    if not kind:
         raise DataError(f"{path}: no such file or folder")
     if path.suffix not in READERS:
         raise DataError(f"{path}: cannot read {path.suffix!r} files; known: {', '.join(READERS)}")
@@ -133,7 +136,7 @@ def read_hub(repo: str, config: str, split: str, image: str) -> Iterator[Row]:
     import datasets
 
     where = f"{repo} ({config or 'default'}, {split})"
-    if Path(repo).exists():  # `datasets` would read it in the Hub's place
+    if kind_of(Path(repo), DataError):  # `datasets` would read it in the Hub's place
         raise DataError(
             f"{where}: a folder here is called {repo} too; give it with --data ./{repo}, or start "
             "from another folder"
@@ -205,7 +208,7 @@ def _told(path: Path) -> Iterator[None]:
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 ({error.reason}); save it as UTF-8") from error
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+        raise DataError(f"{path}: cannot be read: {why(error)}") from error
     except ValueError as error:  # a name that no file can have
         raise DataError(f"{path}: cannot be read: {error}") from error
 
@@ -227,26 +230,43 @@ def _read_inside(folder: Path, name: str) -> bytes:
     try:
         return read_bytes(path)
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+        raise DataError(f"{path}: cannot be read: {why(error)}") from error
 
 
 def _read_folder(path: Path, image: str) -> Iterator[Row]:
-    if (path / "state.json").exists():
+    if kind_of(path / "state.json", DataError):
         import datasets
 
         _check_saved(path)
         with _whole(path, "a whole save_to_disk folder"):
             data = datasets.load_from_disk(str(path))
         return _dataset_rows(data, str(path), image)
-    if (path / "dataset_dict.json").exists():
+    if kind_of(path / "dataset_dict.json", DataError):
         splits = ", ".join(sorted(state.parent.name for state in path.glob("*/state.json")))
         raise DataError(
             f"{path}: holds several splits; name the folder of one of {splits or 'them'}"
         )
-    files = sorted(path.glob("**/*.parquet"))
+    files = files_below(path, "*.parquet", DataError)
     if not files:
         raise DataError(f"{path}: neither parquet files nor a save_to_disk folder")
+    _check_shards(path, files)
     return _shard_rows(path, files, image)
+
+
+def _check_shards(path: Path, files: Iterable[Path]) -> None:
+    """Check that all files of a set are here: each name says which of how many it is."""
+    shards: dict[tuple[str, int], Counter[int]] = {}
+    for file in files:
+        if found := SHARD.match(file.name):
+            name, number, count = found.groups()
+            shards.setdefault((name, int(count)), Counter())[int(number)] += 1
+    for (name, count), held in shards.items():
+        wanted = count * max(held.values())  # several folders may have a set of one name
+        if sum(held.values()) != wanted or max(held) - min(held) != count - 1:
+            raise DataError(
+                f"{path}: holds {sum(held.values()):,} of the {wanted:,} files "
+                f"{name}-*-of-{count:05}; complete the folder, or name a file of it"
+            )
 
 
 def _check_saved(path: Path) -> None:

@@ -7,6 +7,7 @@ Whatever ends the process, what is here afterwards is a run that the same comman
 from __future__ import annotations
 
 import dataclasses
+import io
 import os
 import platform
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,9 +15,18 @@ from pathlib import Path
 from typing import IO
 
 from llava_eval.efforts import Effort
-from llava_eval.errors import RunError
-from llava_eval.files import append, json_text, remove_parts, write_json, write_text
+from llava_eval.errors import RunError, why
+from llava_eval.files import (
+    append,
+    json_text,
+    make_folder,
+    open_to_change,
+    remove_parts,
+    write_json,
+    write_text,
+)
 from llava_eval.locks import lock_file
+from llava_eval.paths import kind_of, status_of
 from llava_eval.records import Json, Prediction, Result, Score
 from llava_eval.retries import read_bytes
 from llava_eval.store import (
@@ -68,17 +78,14 @@ class RunFolder:
             RunError: The folder holds a different run (the differing field is named), or
                 cannot be written.
         """
+        make_folder(path)
+        lock = lock_folder(path)
         try:
-            path.mkdir(parents=True, exist_ok=True)
-            lock = lock_folder(path)
-            try:
-                remove_parts(path)
-                return cls(path, _seal(path, identity, environment), lock)
-            except BaseException:
-                lock.close()
-                raise
-        except OSError as error:
-            raise RunError(f"{path}: cannot be written: {error.strerror}; see --out") from error
+            remove_parts(path)
+            return cls(path, _seal(path, identity, environment), lock)
+        except BaseException:
+            lock.close()
+            raise
 
     def __enter__(self) -> RunFolder:
         return self
@@ -101,7 +108,7 @@ class RunFolder:
             append(self.path / PREDICTIONS, content)
         except OSError as error:
             raise RunError(
-                f"{self.path / PREDICTIONS}: cannot be written: {error.strerror}; "
+                f"{self.path / PREDICTIONS}: cannot be written: {why(error)}; "
                 "what was answered before is kept, the same command continues"
             ) from error
         self.size += len(content)
@@ -113,10 +120,11 @@ class RunFolder:
             RunError: They are not. If the file is gone, all answers are written again.
         """
         path = self.path / PREDICTIONS
-        size = path.stat().st_size if path.exists() else 0
+        status = status_of(path, RunError)
+        size = status.st_size if status else 0
         if size == self.size:
             return
-        if path.exists():
+        if status:
             raise RunError(
                 f"{path}: was changed by somebody else while this run was writing it: "
                 f"{size:,} bytes, must be {self.size:,}; see whether each line of it is whole, "
@@ -130,7 +138,7 @@ class RunFolder:
 
     def _restore(self) -> None:
         """Write what a removed folder held; the answers are all in memory."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path)
         write_json(self.path / RUN, self.run)
         self._rewrite(self.predictions)
 
@@ -147,7 +155,12 @@ class RunFolder:
             self.predictions = kept
 
     def note_effort(self, effort: Effort) -> None:
-        """Add to `run.json` what answering took this time."""
+        """Add to `run.json` what answering took this time.
+
+        Raises:
+            RunError: It cannot be written, or the answers that it is of are gone.
+        """
+        self._check_untouched()
         self.efforts.append(effort)
         efforts = [*self.run.get("efforts", []), dataclasses.asdict(effort)]
         self.run = {**self.run, "efforts": efforts}
@@ -171,9 +184,17 @@ def lock_folder(path: Path) -> IO[str]:
         A file; closing it lets another process have the folder.
 
     Raises:
-        RunError: Another process has it, or the file system has no locks.
+        RunError: Another process has it, it cannot be written, or the file system has no locks.
     """
-    file = (path / LOCK).open("a+", encoding="utf-8")
+    try:
+        return _lock(path)
+    except OSError as error:
+        reason = f"{path / LOCK}: cannot be written: {why(error)}"
+        raise RunError(f"{reason}; name a folder that can be") from error
+
+
+def _lock(path: Path) -> IO[str]:
+    file = io.TextIOWrapper(open_to_change(path / LOCK, "a+b"), encoding="utf-8")
     try:
         if not _locked(file, path):
             file.seek(0)
@@ -193,15 +214,15 @@ def _locked(file: IO[str], path: Path) -> bool:
         return lock_file(file)
     except OSError as error:
         raise RunError(
-            f"{path}: the file system cannot keep it to one process ({error.strerror}); give "
+            f"{path}: the file system cannot keep it to one process ({why(error)}); give "
             "--out on another, such as a local disk"
         ) from error
 
 
 def _seal(path: Path, identity: Json, environment: Json) -> Json:
     """Write what a run is; refuse another run, and note where the same one goes on."""
-    if not (path / RUN).exists():
-        if (path / PREDICTIONS).exists():
+    if not kind_of(path / RUN, RunError):
+        if kind_of(path / PREDICTIONS, RunError):
             raise RunError(
                 f"{path}: has {PREDICTIONS} but no {RUN}, so whose answers they are is not "
                 "known; give another folder with --out"
@@ -239,12 +260,20 @@ def cut_torn_line(path: Path) -> int:
 
     Returns:
         Bytes that are left.
+
+    Raises:
+        RunError: It cannot be written, is a link, or no file.
     """
-    content = read_bytes(path) if path.exists() else b""
-    whole = content.rfind(b"\n") + 1
-    if whole < len(content):
-        with path.open("r+b") as file:
-            file.truncate(whole)
+    if not kind_of(path, RunError):
+        return 0
+    try:
+        with open_to_change(path, "r+b") as file:
+            content = read_bytes(path)
+            whole = content.rfind(b"\n") + 1
+            if whole < len(content):
+                file.truncate(whole)
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written: {why(error)}") from error
     return whole
 
 

@@ -16,6 +16,7 @@ from llava_eval.adapters import ADAPTERS
 from llava_eval.digests import digest_of_parts
 from llava_eval.errors import DataError, UsageError, brief
 from llava_eval.official import OFFICIAL
+from llava_eval.paths import FILE, FOLDER, kind_of
 from llava_eval.records import DataSet, ImageRef, Sample
 from llava_eval.rows import Row, read_hub, read_rows
 from llava_eval.scorers import SCORERS
@@ -114,7 +115,7 @@ def official_folder(task: Task, path: Path) -> Path | None:
         return None
     name, markers = official.folder, (official.marker, *official.other_markers)
     for folder in (path, path / name, path / "eval" / name, path / "playground/data/eval" / name):
-        if any((folder / marker).exists() for marker in markers):
+        if any(kind_of(folder / marker, DataError) for marker in markers):
             return folder
     return None
 
@@ -132,21 +133,25 @@ def _read_source(task: Task, data: str) -> tuple[str, Iterable[Row]]:
         return _read_elsewhere(task, data)
     if task.mini and path == (task.home / task.mini).resolve():
         return _read_source(task, "mini")
-    if task.official is not None and path.is_file() and path.name in task.official.files:
-        return str(path), OFFICIAL[task.official.files[path.name]](path.parent)
+    readers = task.official.files if task.official else {}
+    if path.name in readers and kind_of(path, DataError) == FILE:
+        return str(path), OFFICIAL[readers[path.name]](path.parent)
     folder = official_folder(task, path)
     if folder is not None and task.official is not None:
         return str(path), OFFICIAL[task.official.reader](folder)
-    if task.hub is not None and task.hub.images_config and (path / task.hub.config).is_dir():
+    if task.hub is not None and task.hub.images_config and _is_folder(path / task.hub.config):
         return str(path), _read_with_images(task.hub, image, path)
     return str(path), read_rows(path, image)
 
 
 def _existing(data: str) -> Path | None:
     """Return the full path of a file or folder: a run names its source for whoever reads it."""
-    name = os.path.expanduser(data)
-    # Unlike `Path.exists`, this holds a name that no file can have for one that is not there.
-    return Path(name).resolve() if os.path.exists(name) else None
+    path = Path(os.path.expanduser(data))
+    return path.resolve() if kind_of(path, DataError) else None
+
+
+def _is_folder(path: Path) -> bool:
+    return kind_of(path, DataError) == FOLDER
 
 
 def _read_elsewhere(task: Task, data: str) -> tuple[str, Iterable[Row]]:

@@ -12,15 +12,16 @@ from llava_eval.errors import RunError, UsageError
 from llava_eval.grades import Grading, check_answers, read_grading
 from llava_eval.identity import Difference, Identity, differences, identity_of_card, recorded
 from llava_eval.judge_record import same_judge
+from llava_eval.paths import FOLDER, kind_of
 from llava_eval.records import DataSet, Json, Prediction, Score
 from llava_eval.rows import read_jsonl
 from llava_eval.samples import count_clusters, digest_of_samples, read_samples
 from llava_eval.scoring import DIALECT, score_samples, usable_scores
 from llava_eval.store import (
     PREDICTIONS,
-    RESULT,
     SCORES,
     find_runs,
+    is_finished,
     read_predictions,
     read_result,
     read_run,
@@ -64,7 +65,7 @@ def find_sides(path: Path) -> dict[str, Path]:
         UsageError: There is none, or two of one task.
         RunError: A run folder is broken.
     """
-    if not path.is_dir():
+    if kind_of(path, RunError) != FOLDER:
         raise UsageError(f"{path}: no such folder of runs")
     found: dict[str, Path] = {}
     for folder in find_runs([path]):
@@ -84,9 +85,9 @@ def read_side(folder: Path) -> Side:
         RunError: A file is missing or broken.
         PredictionsError: A line of the predictions or grades has another form.
     """
-    result = read_result(folder) if (folder / RESULT).exists() else {}
+    result = read_result(folder) if is_finished(folder) else {}
     answers = folder / PREDICTIONS
-    predictions = read_predictions(answers) if answers.exists() else {}
+    predictions = read_predictions(answers) if kind_of(answers, RunError) else {}
     return Side(folder, read_run(folder), result, predictions, read_grading(folder))
 
 
@@ -143,7 +144,7 @@ def rows_among(data: DataSet, side: Side, force: bool) -> DataSet:
 
 def _asked(side: Side) -> set[str]:
     """Return the ids of the rows; of a run that was cut off, those that have an answer."""
-    if (side.folder / SCORES).exists():
+    if kind_of(side.folder / SCORES, RunError):
         return {str(row.require("id", str)) for row in read_jsonl(side.folder / SCORES)}
     return set(side.predictions)
 

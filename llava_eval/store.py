@@ -19,8 +19,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from llava_eval.errors import RunError, brief, first_line
+from llava_eval.errors import RunError, brief, first_line, why
 from llava_eval.files import json_text, write_text
+from llava_eval.paths import LOST, files_below, kind_of
 from llava_eval.predictions import by_id, read_prediction
 from llava_eval.records import Bounds, Estimate, Json, Prediction, Result, Score
 from llava_eval.retries import read_bytes
@@ -69,6 +70,9 @@ def read_run(folder: Path) -> Json:
     efforts = run.get("efforts", [])
     if not (isinstance(efforts, list) and all(map(_is_effort, efforts))):
         raise RunError(f"{folder / RUN}: efforts is {brief(efforts)}, must be a list of objects")
+    resumed = run.get("resumed", [])
+    if not (isinstance(resumed, list) and all(isinstance(each, dict) for each in resumed)):
+        raise RunError(f"{folder / RUN}: resumed is {brief(resumed)}, must be a list of objects")
     return run
 
 
@@ -98,7 +102,7 @@ def read_json(path: Path) -> Json:
     try:
         content = json.loads(read_bytes(path).decode())
     except OSError as error:
-        raise RunError(f"{path}: cannot be read: {error.strerror}") from error
+        raise RunError(f"{path}: cannot be read: {why(error)}") from error
     except (ValueError, RecursionError) as error:
         reason = first_line(error)
         raise RunError(f"{path}: cannot be read: {reason}; is the file complete?") from error
@@ -154,5 +158,25 @@ def _estimates(content: Mapping[str, Mapping[str, Any]]) -> dict[str, Estimate]:
 
 
 def find_runs(paths: Iterable[Path]) -> list[Path]:
-    """Return the run folders at and below the given folders, sorted."""
-    return sorted({run.parent for path in paths for run in path.glob(f"**/{RUN}")})
+    """Return the run folders at and below the given folders, sorted.
+
+    A folder that is not there holds none. Links to other folders are not followed.
+
+    Raises:
+        RunError: A folder below cannot be looked into, or a file in it leads nowhere: whether
+            there are more runs, or a result, is not known.
+    """
+    found = {run.parent for path in paths for run in files_below(path, RUN, RunError)}
+    for file in (folder / name for folder in sorted(found) for name in (RUN, RESULT)):
+        if kind_of(file, RunError) == LOST:
+            raise RunError(f"{file}: is a link to a file that is not there; mend it, or remove it")
+    return sorted(found)
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a run folder holds a result.
+
+    Raises:
+        RunError: It cannot be looked at.
+    """
+    return bool(kind_of(folder / RESULT, RunError))

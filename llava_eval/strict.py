@@ -11,7 +11,8 @@ from typing import Any
 
 import yaml
 
-from llava_eval.errors import CardError, brief, nearest
+from llava_eval.errors import CardError, brief, nearest, why
+from llava_eval.retries import read_bytes
 
 # What PyYAML raises, the last three for a value that its own tag (!!bool maybe) does not fit.
 UNREADABLE = (yaml.YAMLError, ValueError, RecursionError, AttributeError, KeyError, TypeError)
@@ -30,8 +31,10 @@ def load_record(kind: type, path: Path) -> Any:
             given twice or of the wrong type.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_bytes(path).decode()
+    except OSError as error:
+        raise CardError(f"{path}: cannot be read: {why(error)}") from error
+    except UnicodeDecodeError as error:
         raise CardError(f"{path}: cannot be read: {error}") from error
     if len(text) > MOST_CHARACTERS:
         raise CardError(f"{path}: {len(text):,} characters; a card has {MOST_CHARACTERS:,} at most")

@@ -20,7 +20,7 @@ from llava_eval.digests import digest_of
 from llava_eval.errors import CardError, UsageError, nearest
 from llava_eval.judges.layouts import LAYOUTS
 from llava_eval.official import OFFICIAL
-from llava_eval.paths import leads_out
+from llava_eval.paths import FOLDER, files_in, kind_of, leads_out
 from llava_eval.prompts import PROMPT_FIELDS, QUESTION_RULES
 from llava_eval.resources import resource
 from llava_eval.scorers import SCORERS, JudgedScorer
@@ -228,9 +228,9 @@ def _cards(tasks_dir: Path | None) -> dict[str, Path]:
     cards = {path.stem: path for path in resource("tasks").glob("*.yaml")}
     if tasks_dir is None:
         return cards
-    if not tasks_dir.is_dir():
+    if kind_of(tasks_dir, CardError) != FOLDER:
         raise UsageError(f"--tasks-dir {tasks_dir}: no such folder")
-    own = {path.stem: path for path in tasks_dir.glob("*.yaml")}
+    own = {path.stem: path for path in files_in(tasks_dir, "*.yaml", CardError)}
     for name in sorted(own.keys() & cards.keys()):
         raise CardError(f"{own[name]}: a task of this name ships with llava-eval; rename the card")
     return cards | own

@@ -6,15 +6,17 @@ A page that complains on its console, or asks for anything that is not a file, f
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 NAMES = ("chromium", "chromium-browser")
+COUNT = re.compile(r"([\d,]+) of [\d,]+ samples?")
 
 
 def find_chromium() -> str:
@@ -48,6 +50,7 @@ def opened(
     height: int = 900,
     scheme: str = "light",
     before: str = "",
+    motion: str = "reduce",
 ) -> Iterator[Page]:
     """Open the page of a report; afterwards see that it was quiet and asked nobody.
 
@@ -58,11 +61,12 @@ def opened(
         width, height: Of the window, in pixels.
         scheme: What the system prefers: "light" or "dark".
         before: Script that runs before the page's own.
+        motion: What the system prefers: "reduce" or "no-preference", which scrolls smoothly.
     """
     context = browser.new_context(
         viewport={"width": width, "height": height},
         color_scheme=scheme,  # type: ignore[arg-type]
-        reduced_motion="reduce",
+        reduced_motion=motion,  # type: ignore[arg-type]
     )
     page = context.new_page()
     page.set_default_timeout(10_000)
@@ -83,5 +87,7 @@ def opened(
 
 def listed(page: Page) -> int:
     """Return how many samples the filters have left, as the page says it."""
-    page.wait_for_function("/ of /.test(document.getElementById('samples-count').textContent)")
-    return int(page.locator("#samples-count").inner_text().split(" of ")[0].replace(",", ""))
+    expect(page.locator("#samples-count")).to_have_text(COUNT)
+    found = COUNT.search(page.locator("#samples-count").inner_text())
+    assert found
+    return int(found[1].replace(",", ""))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,16 @@ from typing import Any
 import pytest
 
 collect_ignore = ["fuzz/one.py"]  # needs atheris, which not every machine has
+
+# What a user may have set must not decide what the tests see: servers are on loopback, `make` is
+# called by its name. `ENVIRONMENT` has all of it, for what the network is needed for.
+ENVIRONMENT = dict(os.environ)
+MAKE = {"MAKEFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "MFLAGS", "PYTHON", "TASK", "MODEL", "ARGS"}
+HUB = {"HF_HUB_OFFLINE", "HF_ENDPOINT", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE"}
+for name in ENVIRONMENT:
+    if name in MAKE | HUB or name.lower().endswith("_proxy"):
+        del os.environ[name]
+
 GOLDEN = Path(__file__).parent / "golden"
 
 

@@ -7,6 +7,7 @@ and try. It speaks HTTP by hand, so that it can cut a reply short or hang up at 
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import threading
 from collections import Counter
@@ -14,6 +15,15 @@ from collections.abc import Callable
 from typing import Any
 
 ANSWER = "answer to {}"
+DRIPS = 200  # of 50 ms
+ENDLESS = 2**10  # times 64 KiB
+REFUSALS = {
+    "max_tokens": "Unsupported parameter: 'max_tokens' is not supported with this model. "
+    "Use 'max_completion_tokens' instead.",
+    "temperature": "Unsupported value: 'temperature' does not support 0.0 with this model. "
+    "Only the default (1) value is supported.",
+}
+ODD_USAGE = {"prompt_tokens": 10**400, "completion_tokens": -1_000_000, "total_tokens": True}
 Plan = Callable[[str, int], str]
 
 
@@ -27,7 +37,7 @@ def text_of(body: dict[str, Any]) -> str:
     return content if isinstance(content, str) else content[-1]["text"]
 
 
-def completion(text: str | None, finish: str = "stop", **more: Any) -> dict[str, Any]:
+def completion(text: Any, finish: str = "stop", **more: Any) -> dict[str, Any]:
     message = {"role": "assistant", "content": text}
     usage = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
     return {
@@ -51,6 +61,7 @@ class FaultServer:
     plan: text and number of the try (from 0) -> name of a fault in `_reply`, or "" for an answer.
     delay: seconds before every answer.
     model: what it calls its model.
+    sent: bytes of endless replies.
     """
 
     def __init__(self, plan: Plan = no_faults, delay: float = 0.0, model: str = "served-1") -> None:
@@ -59,7 +70,7 @@ class FaultServer:
         self.answered: list[dict[str, Any]] = []
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[str] = []
-        self.connections = self.busy = self.busiest = 0
+        self.connections = self.busy = self.busiest = self.sent = 0
 
     def __enter__(self) -> FaultServer:
         self.loop = asyncio.new_event_loop()
@@ -121,8 +132,9 @@ class FaultServer:
             self.answered.append(body)
             return await send(writer, 200, completion(ANSWER.format(text), model=self.model))
         kind, _, detail = fault.partition(" ")
-        if kind.isdecimal():  # "429 2": status and Retry-After
-            headers = {"Retry-After": detail} if detail else {}
+        if kind.isdecimal():  # "429 2": status and Retry-After, or Location
+            name = "Location" if "/" in detail else "Retry-After"
+            headers = {name: detail} if detail else {}
             return await send(writer, int(kind), error(f"fault {kind}"), headers)
         if kind == "quota":
             return await send(writer, 429, error("no money", code="insufficient_quota"))
@@ -132,12 +144,32 @@ class FaultServer:
         if kind == "slow":
             await asyncio.sleep(float(detail))
             return await send(writer, 200, completion("too late"))
-        if kind == "drip":  # a byte now and then, for ever
+        if kind == "drip":  # a byte now and then, for longer than anybody here waits
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
-            while True:
+            for _ in range(DRIPS):
                 writer.write(b" ")
                 await writer.drain()
                 await asyncio.sleep(0.05)
+            return False
+        if kind == "refused" and detail in body:  # as later models of OpenAI do
+            return await send(writer, 400, error(REFUSALS[detail]))
+        if kind == "refused":
+            self.answered.append(body)
+            return await send(writer, 200, completion(ANSWER.format(text)))
+        if kind == "told-key":  # in every place that is kept
+            key = self._authorization().split()[-1]
+            told = completion(f"you sent {key}", model=f"m of {key}", system_fingerprint=key)
+            return await send(writer, 200, told)
+        if kind == "gzip":
+            packed = gzip.compress(json.dumps(completion("packed")).encode())
+            return await send(writer, 200, packed, {"Content-Encoding": "gzip"})
+        if kind == "endless":  # without a length, until the client hangs up
+            writer.write(f"HTTP/1.1 {detail} X\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+            for _ in range(ENDLESS):
+                writer.write(b"10000\r\n" + b" " * 2**16 + b"\r\n")
+                await writer.drain()
+                self.sent += 2**16
+            return False
         if kind == "truncated":
             return await send(writer, 200, completion(ANSWER.format(text)), cut=20)
         if kind == "dropped":
@@ -153,6 +185,9 @@ class FaultServer:
             "null-choices": completion("", choices=None),
             "null": completion(None),
             "spent": completion(None, "length"),
+            "empty": completion("", "length"),
+            "parts": completion([{"type": "text", "text": "in "}, {"type": "text", "text": "two"}]),
+            "odd-usage": completion(ANSWER.format(text), usage=ODD_USAGE),
             "filtered": completion(None, "content_filter"),
             "length": completion("cut short", "length"),
             "no-usage": completion("no usage", usage=None, system_fingerprint=None),

@@ -8,7 +8,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -43,24 +42,17 @@ sys.addaudithook(watch)
 class Moment:
     """A moment at which a process gets a signal.
 
-    Either an event inside: the nth time that `event` is about `what`. Or a look from outside: so
-    many lines of a task's answers are on disk. And `later` seconds after that.
+    It is the nth time that `event` inside of it is about `what`, and `later` seconds after that.
     """
 
     def __init__(
-        self,
-        stage: str,
-        event: str = "",
-        what: str = "",
-        count: int = 1,
-        lines: tuple[str, int] | None = None,
-        later: float = 0.0,
+        self, stage: str, event: str, what: str, count: int = 1, later: float = 0.0
     ) -> None:
         self.stage, self.event, self.what, self.count = stage, event, what, count
-        self.lines, self.later = lines, later
+        self.later = later
 
     def __repr__(self) -> str:
-        return f"{self.stage}: {self.event or self.lines} {self.what} {self.count}"
+        return f"{self.stage}: {self.event} {self.what} {self.count}"
 
 
 def start(
@@ -68,7 +60,7 @@ def start(
 ) -> Any:
     """Start the command that a user types."""
     environment = dict(os.environ)
-    if moment and moment.event:
+    if moment:
         hooks.mkdir(exist_ok=True)
         (hooks / "sitecustomize.py").write_text(HOOK)
         places = [str(hooks), *filter(None, [environment.get("PYTHONPATH")])]
@@ -84,12 +76,6 @@ def start(
 def end_at(out: Path, hooks: Path, moment: Moment, number: int = signal.SIGKILL) -> Any:
     """Run until a moment, send the signal, and return the process, its outputs read."""
     process = start(out, hooks, moment, number)
-    if moment.lines:
-        task, wanted = moment.lines
-        while len(whole_lines(out / task)) < wanted and process.poll() is None:
-            time.sleep(0.001)
-        time.sleep(moment.later)
-        process.send_signal(number)
     process.output, process.errors = process.communicate(timeout=300)
     return process
 
@@ -112,11 +98,12 @@ def moments(seed: int) -> list[Moment]:
     """Return twenty moments, in the order in which one run after the other comes to them."""
     chance = random.Random(seed)
 
-    def appended(task: str) -> Moment:
-        return Moment("generating", "open", f"{task}/predictions.jsonl a", chance.randint(2, 6))
+    def appended(task: str, later: float = 0.0) -> Moment:
+        what = f"{task}/predictions.jsonl a"
+        return Moment("generating", "open", what, chance.randint(2, 4), later)
 
-    def seen(task: str, lines: int) -> Moment:
-        return Moment("generating", lines=(task, lines), later=chance.uniform(0, 0.03))
+    def soon_after(task: str) -> Moment:  # wherever in the engine that is
+        return appended(task, later=chance.uniform(0, 0.03))
 
     def scored(task: str) -> Moment:  # all is answered, so scoring comes right after this
         what = f"{task}/run.json."
@@ -145,13 +132,13 @@ def moments(seed: int) -> list[Moment]:
         moment.what = moment.what.format(task)
     return [
         *loading,
-        *(seen("pope", lines) for lines in sorted(chance.sample(range(1, 150), k=4))),
+        *(soon_after("pope") for _ in range(4)),
         appended("pope"),
         appended("pope"),
         Moment("scoring", "os.rename", "pope/run.json.", 2),  # after the last answer
         scored("pope"),
         *writing[:2],
-        *(seen("textvqa", lines) for lines in sorted(chance.sample(range(1, 25), k=2))),
+        *(soon_after("textvqa") for _ in range(2)),
         appended("textvqa"),
         Moment("scoring", "os.rename", "textvqa/run.json.", 2),
         *writing[2:],

@@ -10,6 +10,7 @@ import torch
 
 from llava_eval import evaluate
 from llava_eval.engines import EngineSettings, load_engine
+from llava_eval.engines.attempts import out_of_memory
 from llava_eval.engines.slots import SlotLayer
 from llava_eval.records import Request
 from llava_eval.store import result_to_json
@@ -211,11 +212,12 @@ def test_questions_beside_one_that_is_no_number_are_asked_again_alone(engine, tr
 
 
 CHILD = """
-import json, resource, sys
+import json, resource, sys, threading
 from llava_eval.engines import EngineSettings, load_engine
 from llava_eval.records import Request
 from tests.test_hf import picture
 
+threading.stack_size(2**20)  # stacks of threads that begin later count as well
 engine = load_engine(EngineSettings(sys.argv[1], batch_size=int(sys.argv[2])))
 asked = [Request(str(n), "What?", (picture(n, (20, 20)),), 2) for n in range(600)]
 list(engine.generate(asked[:2]))  # warm up: threads and kernels have their memory
@@ -241,6 +243,48 @@ def test_a_real_allocator_that_has_nothing_left_changes_no_answer(tiny):
     assert nothing == []
     assert "out of memory" in note[0]
     assert little == plenty
+
+
+@pytest.mark.parametrize(
+    ("said", "short"),
+    [
+        ("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", True),
+        ("cuDNN error: CUDNN_STATUS_ALLOC_FAILED", True),
+        ("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED", True),
+        ("CUDA error: out of memory", True),
+        ("CUDA error: an illegal memory access was encountered", False),
+        ("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED", False),
+    ],
+)
+def test_the_libraries_of_a_gpu_have_words_of_their_own_for_no_memory(said, short):
+    assert out_of_memory(RuntimeError(said)) == short
+
+
+GPU_CHILD = """
+import json, sys, torch
+from llava_eval.engines import EngineSettings, load_engine
+from llava_eval.records import Request
+from tests.test_hf import picture
+
+engine = load_engine(EngineSettings(sys.argv[1], batch_size=600, device="cuda"))
+asked = [Request(str(n), "What?", (picture(n, (20, 20)),), 2) for n in range(600)]
+list(engine.generate(asked[:2]))  # warm up: libraries have their memory
+whole = torch.cuda.get_device_properties(0).total_memory
+limit = torch.cuda.memory_reserved() + 60 * 2**20
+torch.cuda.set_per_process_memory_fraction(limit / whole)
+found = {p.id: p.error for batch in engine.generate(asked) for p in batch}
+print(json.dumps([found, engine.performance()["notes"]]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_that_has_nothing_left_answers_all_the_same(tiny):
+    done = subprocess.run([sys.executable, "-c", GPU_CHILD, str(tiny)], capture_output=True)
+    assert done.returncode == 0, done.stderr
+    found, note = json.loads(done.stdout)
+    assert found == {str(number): "" for number in range(600)}
+    assert "out of memory" in note[0]
 
 
 def test_the_result_says_that_memory_did_not_suffice_and_is_otherwise_the_same(tiny, tmp_path):

@@ -123,3 +123,21 @@ def test_the_leaderboard_is_there_without_any_run(tmp_path, capsys):
     table = capsys.readouterr().out
     assert "| LLaVA-1.5-13B [zoo] |" in table
     assert "85.9" in table
+
+
+def test_an_error_of_the_system_that_names_a_file_is_one_line(monkeypatch, capsys):
+    def fail(options):
+        raise PermissionError(13, "Permission denied", "locked/x")
+
+    monkeypatch.setattr("llava_eval.commands.tasks.execute", fail)
+    assert main(["tasks"]) == 1
+    assert capsys.readouterr().err == "llava-eval: locked/x: Permission denied\n"
+
+
+def test_an_error_of_the_system_that_names_none_is_a_bug(monkeypatch):
+    def fail(options):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("llava_eval.commands.tasks.execute", fail)
+    with pytest.raises(OSError, match="Input/output error"):
+        main(["tasks"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import sys
 import time
 from collections import Counter
 from datetime import datetime, timedelta, timezone
@@ -100,7 +101,10 @@ def test_a_fault_that_stays_is_one_failure_with_its_reason(fault, words):
     ("fault", "words"),
     [
         ("400", "HTTP 400: fault 400"),
-        ("403", "HTTP 403: fault 403"),
+        ("403", "HTTP 403: fault 403; is the key in $OPENAI_API_KEY the right one?"),
+        ("refused temperature", "'temperature' does not support 0.0 with this model"),
+        ("gzip", "a reply in gzip, which was not asked for"),
+        ("endless 200", "a reply of more than 8 MiB"),
         ("422", "HTTP 422: fault 422"),
         ("filtered", "content_filter"),
         ("spent", "spent all 3 tokens before one; a model that reasons first needs more"),
@@ -119,6 +123,7 @@ def test_what_no_retry_mends_is_tried_once_and_fails_alone(fault, words):
     [
         ("401", "put a key that the server accepts into $OPENAI_API_KEY"),
         ("404", "the address must end in /v1, and 'some-model' be a model there"),
+        ("405", "the address must end in /v1, and 'some-model' be a model there"),
         ("402", "the account has nothing left"),
         ("quota", "the account has nothing left"),
     ],
@@ -146,6 +151,25 @@ def test_answers_that_have_arrived_come_before_the_error_that_stops():
         with pytest.raises(ServerError):
             keys.extend(key for key, _ in answers)
     assert sorted(keys) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("location", "address"),
+    [
+        ("/api/v1/chat/completions", "/api/v1"),
+        ("https://host/v1/chat/completions", "https://host/v1"),
+    ],
+)
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed_but_its_address_told(status, location, address):
+    """Most turn the question into a GET, and whatever answers that would be scored."""
+    with FaultServer(first_tries(f"{status} {location}", 99)) as server:
+        with pytest.raises(ServerError) as caught:
+            list(Client(endpoint(server)).ask(chats(1)))
+        new = address if ":" in address else server.url.removesuffix("/v1") + address
+        told = f"HTTP {status}: fault {status}; redirected to {new}, which is not followed"
+        assert f"{server.url}: {told}: give that address instead" == str(caught.value)
+        assert server.tries == {"q0": 1}
 
 
 def test_retry_after_is_honoured():
@@ -180,10 +204,41 @@ def test_a_server_that_turns_everybody_away_is_given_up_when_patience_ends():
     assert {reply.reason for _, reply in got} == {"HTTP 429: fault 429"}
 
 
-def test_a_server_that_asks_for_more_than_patience_is_not_waited_for():
+def test_a_server_that_asks_for_more_than_patience_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(Client, "_pause", lambda *_: 0.01)
     with FaultServer(first_tries("429 3600")) as server:
         ((_, failure),) = Client(endpoint(server)).ask([("a", chat("q"))])
     assert failure == Failure("HTTP 429: fault 429", retries=0)
+
+
+@pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503])
+@pytest.mark.parametrize(("wait", "tries"), [(500, 2), (700, 1)])
+def test_no_fault_is_waited_for_longer_than_ten_minutes(status, wait, tries, monkeypatch):
+    monkeypatch.setattr(Client, "_pause", lambda *_: 0.01)
+    with FaultServer(first_tries(f"{status} {wait}")) as server:
+        ((_, reply),) = Client(Endpoint(server.url, "m")).ask([("a", chat("q"))])
+    assert server.tries == {"q": tries}
+    assert isinstance(reply, Reply if tries == 2 else Failure)
+
+
+def test_a_busy_server_costs_no_retries_whichever_way_it_says_so():
+    with FaultServer(first_tries("503 0.01", 3 * RETRIES)) as server:
+        ((_, reply),) = Client(endpoint(server)).ask([("a", chat("q"))])
+    assert (reply.text, reply.retries) == (ANSWER.format("q"), 3 * RETRIES)
+
+
+def test_a_long_pause_is_told_once_a_minute(monkeypatch, caplog):
+    monkeypatch.setattr("llava_eval.client.LONG_PAUSE", 0.01)
+    with FaultServer(first_tries("500 0.05", 2)) as server:
+        list(Client(endpoint(server)).ask(chats(10)))
+        (record,) = caplog.records
+        assert record.getMessage() == f"{server.url}: HTTP 500: fault 500; trying again in 0 s"
+
+
+def test_a_short_pause_is_not_told(caplog):
+    with FaultServer(first_tries("500 0.05", 2)) as server:
+        list(Client(endpoint(server)).ask(chats(10)))
+    assert not caplog.records
 
 
 def test_pauses_grow_and_are_never_all_the_same():
@@ -232,18 +287,29 @@ def test_no_more_are_on_their_way_or_made_than_there_is_room_for():
     assert most == 6
 
 
-def test_connections_are_used_again():
-    with FaultServer() as server:
-        list(Client(endpoint(server, concurrency=4)).ask(chats(100)))
-    assert server.connections <= 4
+@pytest.mark.parametrize("most", [4, 150])
+def test_connections_are_used_again(most):
+    with FaultServer(delay=0.02) as server:
+        list(Client(endpoint(server, concurrency=most, timeout=60.0)).ask(chats(4 * most)))
+    assert server.connections <= most
 
 
 def test_who_stops_listening_stops_the_sending():
-    with FaultServer(delay=0.02) as server:
-        for _ in Client(endpoint(server)).ask(chats(1000)):
+    """All but the first are on their way for a minute, unless they are given up."""
+    with FaultServer(lambda text, _: "" if text == "q0" else "slow 60") as server:
+        started = time.monotonic()
+        for _ in Client(endpoint(server, timeout=60.0, retries=0)).ask(chats(1000)):
             break
-        time.sleep(0.2)
+        assert time.monotonic() - started < 30
         assert sum(server.tries.values()) <= 2 * 8
+
+
+def test_of_an_endless_reply_no_more_than_the_limit_is_read():
+    """Of an error, too; what lies in the buffers of the line comes on top."""
+    with FaultServer(first_tries("endless 500", 99)) as server:
+        ((_, failure),) = Client(endpoint(server, retries=0)).ask([("a", chat("q"))])
+    assert failure.reason == "a reply of more than 8 MiB"
+    assert 8 * 2**20 < server.sent < 32 * 2**20
 
 
 def test_it_works_where_an_event_loop_runs_already():
@@ -264,6 +330,49 @@ def test_what_is_sent_is_greedy_and_has_the_models_name():
         "max_tokens": 5,
         "temperature": 0.0,
     }
+
+
+def test_a_limit_of_tokens_is_called_as_the_server_knows_it():
+    with FaultServer(first_tries("refused max_tokens", 99)) as server:
+        client = Client(endpoint(server, concurrency=1))
+        assert client.probe().text == ANSWER.format("Hello")
+        got = list(client.ask(chats(5)))
+    assert all((reply.text, reply.retries) == (ANSWER.format(f"q{key}"), 0) for key, reply in got)
+    refused, *others = server.bodies
+    assert refused.pop("max_tokens") == others[0].pop("max_completion_tokens")
+    assert refused == others[0]
+    assert [body.get("max_completion_tokens") for body in others[1:]] == [5] * 5
+
+
+def test_a_server_that_refuses_to_be_greedy_is_told_in_its_own_words():
+    words = "HTTP 400: Unsupported value: 'temperature' does not"
+    with FaultServer(first_tries("refused temperature", 99)) as server:
+        with pytest.raises(ServerError, match=words):
+            Client(endpoint(server)).probe()
+        assert server.tries == {"Hello": 1}
+
+
+def test_empty_answers_whose_limit_was_spent_are_counted():
+    plan = {"q0": "empty", "q1": "length", "q2": "empty"}
+    with FaultServer(lambda text, _: plan.get(text, "")) as server:
+        client = Client(endpoint(server))
+        got = dict(client.ask(chats(4)))
+    assert [(got[n].text, got[n].finish) for n in (0, 1)] == [
+        ("", "length"),
+        ("cut short", "length"),
+    ]
+    assert (client.usage.empty, client.usage.failed) == (2, 0)
+
+
+@pytest.mark.parametrize("key", ["sk-a-very-secret-key", "EMPTY"])
+def test_nothing_that_is_kept_of_a_reply_holds_the_key(key, monkeypatch):
+    """But a placeholder, as servers without keys are given, is a word like others."""
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    told = key if key == "EMPTY" else "***"
+    with FaultServer(first_tries("told-key", 99)) as server:
+        ((_, reply),) = Client(endpoint(server)).ask([("a", chat("q"))])
+    assert reply.text == f"you sent {told}"
+    assert (reply.model, reply.system_fingerprint) == (f"m of {told}", told)
 
 
 def test_usage_counts_tokens_retries_and_who_answered():
@@ -309,8 +418,55 @@ def test_a_text_that_is_no_unicode_fails_alone():
 
 def test_a_first_request_to_nobody_is_one_line(unused_port):
     where = Endpoint(f"http://127.0.0.1:{unused_port}/v1", "m", first_wait=0.01)
-    with pytest.raises(ServerError, match=r"is the server running, and does it have m\?"):
+    with pytest.raises(ServerError, match=r"ConnectError: .*; is the server running\?$"):
         Client(where).probe()
+
+
+PROXY = "http://me:secret@127.0.0.1:1"
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    """An environment in which no proxy is set; returns what sets a variable."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setitem(sys.modules, "socksio", None)  # not installed
+    return monkeypatch.setenv
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_a_proxy_that_is_in_the_way_is_named(name, environment, unused_port):
+    """Also where the server is on this machine: the package asks the proxy for it, too."""
+    environment(name, PROXY)
+    where = Endpoint(f"http://127.0.0.1:{unused_port}/v1", "m", first_wait=0.01)
+    with pytest.raises(ServerError) as caught:
+        Client(where).probe()
+    assert str(caught.value).endswith(
+        f"; ${name} sends it through a proxy; NO_PROXY=127.0.0.1 goes past it"
+    )
+    assert "secret" not in str(caught.value)
+    environment("NO_PROXY", "127.0.0.1")
+    with pytest.raises(ServerError, match=r"; is the server running\?$"):
+        Client(where).probe()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("ALL_PROXY", "socks5://127.0.0.1:1080", r"\$ALL_PROXY: .*socksio"),
+        ("https_proxy", "ftp://me:secret@x", r"\$https_proxy: no address of a proxy"),
+        ("HTTP_PROXY", "http://me:sec/ret@x:1", r"\$HTTP_PROXY: no address of a proxy"),
+        ("SSL_CERT_FILE", "/nowhere.pem", r"\$SSL_CERT_FILE: .*No such file"),
+    ],
+)
+def test_what_the_environment_has_wrong_is_one_line_that_names_it(name, value, words, environment):
+    environment(name, value)
+    with FaultServer() as server:
+        with pytest.raises(UsageError, match=f"^no connection can be made: {words}") as caught:
+            Client(endpoint(server)).probe()
+        assert not server.bodies
+    assert "sec" not in str(caught.value)
 
 
 @pytest.fixture
@@ -330,6 +486,14 @@ BODY = b'{"model": "m", "choices": [{"message": {"content": %s}, "finish_reason"
         (b'""', b'"stop"', "", "stop"),
         (b'"yes"', b"null", "yes", ""),
         (b'"yes"', b'"eos_token"', "yes", "stop"),
+        (
+            b'[{"type": "text", "text": "in "}, {"type": "text", "text": "two"}]',
+            b'""',
+            "in two",
+            "",
+        ),
+        (b'[{"type": "output_text", "text": "yes"}]', b'"stop"', "yes", "stop"),
+        (b'[{"type": "thinking"}, {"type": "text", "text": "yes"}]', b'"stop"', "yes", "stop"),
     ],
 )
 def test_a_reply_is_read_verbatim(content, reason, text, finish):
@@ -346,6 +510,8 @@ def test_a_reply_is_read_verbatim(content, reason, text, finish):
         (b'{"choices": [7]}', "without choices", True),
         (b'{"choices": [{"message": 7}]}', "without text", True),
         (b'{"choices": [{"message": {"content": ["yes"]}}]}', "without text", True),
+        (b'{"choices": [{"message": {"content": []}}]}', "without text", True),
+        (b'{"choices": [{"message": {"content": [{"type": "text"}]}}]}', "without text", True),
         (b'{"choices": [{"message": {"refusal": "I will not"}}]}', "refused: I will not", False),
         (b'{"error": {"message": "no room"}}', "no room", True),
         (b"\xff\xfe", "no JSON", True),
@@ -355,6 +521,15 @@ def test_a_reply_without_an_answer_says_what_is_wrong(body, words, again):
     with pytest.raises(BadReplyError, match=words) as caught:
         read_reply(body)
     assert caught.value.again is again
+
+
+@pytest.mark.parametrize(
+    "count", ["true", "-5", "1" + "0" * 400, "1e400", "2.5", '"7"', "[7]", "null", "NaN"]
+)
+def test_a_count_that_is_none_counts_nothing(count):
+    body = BODY[:-1] + b', "usage": {"prompt_tokens": %s, "completion_tokens": 3}}'
+    reply = read_reply(body % (b'"yes"', b'"stop"', count.encode()))
+    assert (reply.prompt_tokens, reply.new_tokens) == (0, 3)
 
 
 @pytest.mark.parametrize(
@@ -384,6 +559,9 @@ def test_retry_after_may_be_a_date_to_come():
         ({"base_url": "localhost:8000/v1"}, "give http://host:port/v1"),
         ({"base_url": "http:///v1"}, "give http://host:port/v1"),
         ({"base_url": "http://host:port/v1"}, "give http://host:port/v1"),
+        ({"base_url": "http://host\n/v1"}, "give http://host:port/v1"),
+        ({"base_url": "http://host/v1\x7f"}, "give http://host:port/v1"),
+        ({"base_url": "http://host/" + "v" * 70_000}, "give http://host:port/v1"),
         ({"base_url": "http://me:secret@host/v1"}, "no user, password or query"),
         ({"base_url": "http://host/v1?key=secret"}, "no user, password or query"),
         ({"concurrency": 0}, "--concurrency 0"),
@@ -404,7 +582,7 @@ def test_a_named_variable_must_be_set(monkeypatch):
         Client(Endpoint("http://host/v1", "m", api_key_env="MY_KEY"))
 
 
-@pytest.mark.parametrize("key", ["sk-se cret", "sk-secrét", "sk-se\ncret"])
+@pytest.mark.parametrize("key", ["sk-se cret", "'sk-secret'", "sk-secrét", "sk-se\ncret"])
 def test_what_cannot_be_a_key_is_refused_and_not_repeated(monkeypatch, key):
     monkeypatch.setenv("OPENAI_API_KEY", key)
     with pytest.raises(UsageError, match="holds no API key") as caught:

@@ -31,6 +31,7 @@ from llava_eval.samples import read_samples
 from llava_eval.store import read_predictions
 from llava_eval.task import load_task
 from tests.conftest import pope_row
+from tests.needs import needs, without_rights
 
 pytestmark = pytest.mark.slow
 
@@ -103,8 +104,7 @@ def test_a_file_that_may_not_grow_ends_with_one_line_and_the_same_command_contin
 
 def mounted(script, *arguments):
     """Run a script that mounts, in a name space of its own; skip where that is not allowed."""
-    if shutil.which("unshare") is None or call(["unshare", "-rm", "true"]).returncode:
-        pytest.skip("needs a mount name space")
+    needs("a mount name space", "unshare", "-rm", "true")
     return call(["unshare", "-rm", "sh", "-c", script, "sh", *map(str, arguments)])
 
 
@@ -171,7 +171,10 @@ def test_a_disk_that_becomes_read_only_under_a_finished_run_says_so(tmp_path, ro
     """
     done = mounted(script, disk, *rows)
     assert done.returncode == 1
-    assert only_line(done).endswith("cannot be written: Read-only file system; see --out")
+    assert only_line(done) == (
+        f"llava-eval: {disk}/pope/run.lock: cannot be written: Read-only file system; "
+        "name a folder that can be"
+    )
 
 
 def test_a_disk_that_is_full_only_when_asked_to_sync_is_noticed(tmp_path, monkeypatch):
@@ -233,7 +236,7 @@ def replay(data, folder, watcher=None):
 
 @pytest.mark.parametrize(
     ("after", "removed", "held"),
-    [(20, "predictions.jsonl", 21), (20, "", 21), (60, "predictions.jsonl", 60)],
+    [(20, "predictions.jsonl", 21), (20, "", 21), (60, "predictions.jsonl", 60), (60, "", 60)],
 )
 def test_what_is_removed_under_a_run_is_written_again_and_said(
     tmp_path, data, after, removed, held
@@ -262,6 +265,47 @@ def test_a_run_file_that_is_removed_under_a_run_is_written_again(tmp_path, data)
     folder = tmp_path / "run"
     replay(data, folder, Meddling(20, (folder / "run.json").unlink))
     assert replay(data, folder)[1] == []
+
+
+@pytest.mark.parametrize("after", [20, 60])
+def test_a_file_in_the_place_of_the_run_folder_is_one_error(tmp_path, data, after):
+    folder = tmp_path / "run"
+
+    def meddle():
+        shutil.rmtree(folder)
+        folder.write_text("somebody else's")
+
+    with pytest.raises(RunError, match=f"^{folder}: cannot be written: File exists; see --out"):
+        replay(data, folder, Meddling(after, meddle))
+    assert folder.read_text() == "somebody else's"
+
+
+@pytest.mark.parametrize("spoil", ["read-only folder", "read-only lock", "folder for a lock"])
+@pytest.mark.parametrize("command", ["run", "judge"])
+def test_a_folder_that_cannot_be_locked_is_one_line(tmp_path, write_jsonl, spoil, command):
+    rows = read_samples(load_task("mmvet"), "mini").samples
+    answers = write_jsonl("answers.jsonl", [{"id": row.id, "text": "Yes"} for row in rows])
+    ours = [sys.executable, "-m", "llava_eval"]
+    run = [*ours, "run", "--tasks", "mmvet", "--engine", "replay", "--data", "mini"]
+    run += ["--model", str(answers), "--out", str(tmp_path / "out")]
+    assert call(run).returncode == 0
+    folder = tmp_path / "out" / "mmvet"
+    if spoil == "read-only lock":
+        (folder / "run.lock").chmod(0o444)
+    else:
+        (folder / "run.lock").unlink()
+    if spoil == "folder for a lock":
+        (folder / "run.lock").mkdir()
+    if spoil == "read-only folder":
+        folder.chmod(0o555)
+    judge = [*ours, "judge", str(folder), "--judge-model", "m"]
+    judge += ["--judge-base-url", "http://127.0.0.1:9/v1"]
+    done = call(without_rights(*(run if command == "run" else judge)))
+    folder.chmod(0o755)
+    assert done.returncode == 1
+    line = only_line(done)
+    assert line.startswith(f"llava-eval: {folder}/run.lock: cannot be written: ")
+    assert line.endswith("; name a folder that can be")
 
 
 def test_what_somebody_else_writes_into_the_answers_is_neither_kept_nor_lost(tmp_path, data):
@@ -355,8 +399,9 @@ ssize_t read(int file, void *to, size_t size) {
 @pytest.fixture(scope="module")
 def faulty(tmp_path_factory):
     """Compile a library that makes reads fail."""
-    if not sys.platform.startswith("linux") or shutil.which("cc") is None:
-        pytest.skip("needs Linux and a C compiler")
+    if not sys.platform.startswith("linux"):
+        pytest.skip("needs Linux")
+    needs("a C compiler", "cc", "--version")
     folder = tmp_path_factory.mktemp("faults")
     (folder / "faults.c").write_text(FAULTS)
     target = folder / "faults.so"
@@ -401,6 +446,33 @@ def test_reads_that_fail_three_times_are_tried_again(tmp_path, rows, faulty, suf
     done = call(command, env=with_faults(faulty, f"rows.{suffix}", 3, fault))
     assert done.returncode == 0, done.stderr
     assert f"{ROWS:,} samples: 0 unparsed, 0 failed, 0 missing" in done.stdout
+
+
+def test_a_card_that_fails_to_be_read_is_tried_again(tmp_path, faulty):
+    card = tmp_path / "own.yaml"
+    card.write_text(project_file("tasks/pope.yaml").read_text().replace("name: pope", "name: own"))
+    command = [sys.executable, "-m", "llava_eval", "tasks", "--tasks-dir", str(tmp_path)]
+    done = call(command, env=with_faults(faulty, "own.yaml", 3, errno.ESTALE))
+    assert done.returncode == 0, done.stderr
+    assert "\nown " in done.stdout
+    done = call(command, env=with_faults(faulty, "own.yaml", 1_000, errno.ESTALE))
+    assert only_line(done) == f"llava-eval: {card}: cannot be read: Stale file handle"
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "processor_config.json"])
+@pytest.mark.parametrize(("times", "code"), [(1, 0), (1_000, 1)])
+def test_a_checkpoint_that_fails_to_be_read_while_it_is_loaded(tmp_path, faulty, name, times, code):
+    model = tmp_path / "model"
+    shutil.copytree(project_file("llava_eval/demo/checkpoint"), model)
+    before = 2 * (model / name).stat().st_size // (1 << 16) + 3  # it is looked at before
+    command = [sys.executable, "-m", "llava_eval", "run", "--tasks", "pope", "--data", "mini"]
+    command += ["--limit", "4", "--model", str(model), "--out", str(tmp_path / "out")]
+    environment = with_faults(faulty, f"model/{name}", times, errno.ESTALE, after=before)
+    done = call(command, env=environment)
+    assert done.returncode == code, done.stderr
+    if code:
+        told = f"llava-eval: {model}/{name}: cannot be read: Stale file handle"
+        assert only_line(done).startswith(told)
 
 
 def test_reads_that_go_on_failing_end_with_the_name_of_the_file(tmp_path, rows, faulty):
@@ -473,7 +545,7 @@ class FlakyHub(BaseHTTPRequestHandler):
         self.answer(body=False)
 
     def answer(self, body):
-        if "some/" in self.path:  # not what huggingface_hub asks for itself
+        if self.path != "/api/agent-harnesses":  # huggingface_hub's own affair
             self.asked.append(self.path)
         if len(self.asked) <= self.away:
             return self.reply(503, b"away", {}, body)
@@ -566,6 +638,18 @@ def test_a_hub_that_stays_away_is_given_up_with_the_name_of_the_model(tmp_path, 
     assert len(handler.asked) == 5
 
 
+# Runs our command, and reports every name that is looked up and every address that is called.
+WATCHED = """
+import sys
+def watch(event, arguments):
+    if event in ("socket.getaddrinfo", "socket.connect", "socket.sendto"):
+        print("asked:", event, arguments[:2], file=sys.stderr)
+sys.addaudithook(watch)
+from llava_eval.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 @pytest.mark.parametrize("hub", [0], indirect=True)
 @pytest.mark.parametrize(
     ("arguments", "words"),
@@ -575,16 +659,29 @@ def test_a_hub_that_stays_away_is_given_up_with_the_name_of_the_model(tmp_path, 
         (["--model", "demo", "--data", "hub"], "lmms-lab/POPE (default, test): cannot be loaded"),
     ],
 )
-def test_switched_off_the_hub_is_never_asked(tmp_path, hub, arguments, words):
+def test_switched_off_the_hub_is_never_asked_nor_anybody_else(tmp_path, hub, arguments, words):
     address, handler = hub
-    places = {"HF_ENDPOINT": address, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
-    command = [sys.executable, "-m", "llava_eval", "run", "--tasks", "pope", *arguments]
-    done = call([*command, "--out", str(tmp_path / "out")], env=os.environ | places)
+    places = {"HF_ENDPOINT": address, "HF_HOME": str(tmp_path)}
+    command = [sys.executable, "-c", WATCHED, "run", "--tasks", "pope", *arguments]
+    command += ["--out", str(tmp_path / "out")]
+    done = call(command, env=os.environ | places | {"HF_HUB_OFFLINE": "1"})
     assert done.returncode == 1
+    assert "asked:" not in done.stderr  # so nothing is waited for either
     line = only_line(done)
     assert words in line
     assert "it is not in the local cache, and HF_HUB_OFFLINE is set; unset it once" in line
     assert handler.asked == []
+
+
+@pytest.mark.parametrize("hub", [0], indirect=True)
+def test_whoever_is_asked_is_noticed(tmp_path, hub):
+    address, handler = hub
+    places = {"HF_ENDPOINT": address, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "0"}
+    command = [sys.executable, "-c", WATCHED, "run", "--tasks", "pope", "--model", "demo"]
+    done = call([*command, "--data", "hub"], env=os.environ | places, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "asked: socket.connect" in done.stderr
+    assert any("lmms-lab/POPE" in path for path in handler.asked)
 
 
 @pytest.mark.parametrize(

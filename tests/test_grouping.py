@@ -92,10 +92,10 @@ def test_nothing_is_begun_after_the_one_who_asks_has_gone():
 
     def make(item):
         begun.append(item)
-        time.sleep(0.1 * (item > 0))
+        time.sleep(0.5 * (item > 0))
 
     coming = ahead(make, range(100), 1, most=9)
     next(coming)
     coming.close()
-    assert len(begun) < 4
+    assert len(begun) < 9  # those that were ahead, had they not been given up
     assert not [thread for thread in threading.enumerate() if "ThreadPool" in thread.name]

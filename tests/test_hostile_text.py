@@ -17,15 +17,17 @@ from llava_eval.cli import main
 from llava_eval.comparison import compare
 from llava_eval.comparison_formats import FORMATS
 from llava_eval.console import complain, result_table, say
+from llava_eval.errors import RunError
 from llava_eval.files import write_json
 from llava_eval.records import DataSet, Prediction, Sample
+from llava_eval.run_folder import RunFolder
 from llava_eval.samples import read_samples
 from llava_eval.scorers import SCORERS
 from llava_eval.scorers.base import JudgedScorer
 from llava_eval.submissions import SUBMISSIONS
 from llava_eval.tables import MOST_CHARACTERS
 from llava_eval.task import load_task, task_names
-from tests.boards import result_of
+from tests.boards import replayed, result_of
 from tests.conftest import pope_row
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -304,6 +306,117 @@ def test_a_link_in_the_way_of_a_new_file_is_not_written_through(tmp_path):
     write_json(tmp_path / "a.json", {"a": 1})
     assert victim.read_text() == "mine"
     assert json.loads((tmp_path / "a.json").read_text()) == {"a": 1}
+
+
+JUDGE = ["--judge-model", "m", "--judge-base-url", "http://127.0.0.1:9/v1"]
+
+
+@pytest.fixture
+def judged_run(tmp_path, write_jsonl):
+    """A run of somebody else that the user goes on with, or has graded."""
+    rows = [{"id": sample.id, "text": "Yes"} for sample in read_samples(MMVET, "mini").samples]
+    model = str(write_jsonl("answers.jsonl", rows[:-1]))
+    command = ["run", "--tasks", "mmvet", "--engine", "replay", "--data", "mini"]
+    command += ["--model", model, "--out", str(tmp_path / "hr")]
+    assert main(command) == 1  # an answer is missing
+    return tmp_path / "hr" / "mmvet", {"run": command, "judge": ["judge", str(tmp_path / "hr")]}
+
+
+MMVET = load_task("mmvet")
+CHANGED = [
+    ("run", "run.lock"),
+    ("run", "predictions.jsonl"),
+    ("judge", "run.lock"),
+    ("judge", "grades.jsonl"),
+]
+
+
+@pytest.mark.parametrize(("command", "name"), CHANGED)
+@pytest.mark.parametrize("target", ["victim", "nothing", "pipe"])
+def test_nothing_in_a_run_folder_is_written_through_a_link(
+    tmp_path, judged_run, capsys, command, name, target
+):
+    folder, commands = judged_run
+    (tmp_path / "victim").write_text('{"id": "mine"}\nand a line without its end')
+    os.mkfifo(tmp_path / "pipe")
+    before = (tmp_path / "victim").read_bytes()
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).symlink_to(tmp_path / target)
+    capsys.readouterr()
+    assert main(commands[command] + (JUDGE if command == "judge" else [])) == 1
+    told = capsys.readouterr().err
+    assert f"{folder / name}: is a link, and not written through; move it away" in told
+    assert (tmp_path / "victim").read_bytes() == before
+    assert not (tmp_path / "nothing").exists()
+
+
+@pytest.mark.parametrize(("command", "name"), CHANGED)
+def test_a_pipe_in_a_run_folder_is_not_waited_for(judged_run, capsys, command, name):
+    folder, commands = judged_run
+    (folder / name).unlink(missing_ok=True)
+    os.mkfifo(folder / name)
+    capsys.readouterr()
+    assert main(commands[command] + (JUDGE if command == "judge" else [])) == 1
+    assert f"{folder / name}: is no file; move it away" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["run", "submit"])
+def test_a_folder_below_the_results_is_not_written_through_a_link(
+    tmp_path, judged_run, capsys, command
+):
+    folder, commands = judged_run
+    (tmp_path / "victim").mkdir()
+    (tmp_path / "victim" / "result.json").write_text("mine")
+    link = folder if command == "run" else folder / "submission"
+    if command == "run":
+        folder.rename(tmp_path / "moved")
+    link.symlink_to(tmp_path / "victim")
+    capsys.readouterr()
+    assert main(commands["run"] if command == "run" else ["submit", str(folder)]) == 1
+    assert f"{link}: is a link, and not written through; see --out" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "victim").iterdir()] == ["result.json"]
+    assert (tmp_path / "victim" / "result.json").read_text() == "mine"
+
+
+def test_a_spreadsheet_is_not_written_through_a_link(tmp_path):
+    replayed(tmp_path / "mmbench", "mmbench", set(), "a")
+    victim, link = tmp_path / "victim", tmp_path / "mmbench" / "submission" / "mmbench.xlsx"
+    victim.write_text("mine")
+    link.parent.mkdir()
+    link.symlink_to(victim)
+    assert main(["submit", str(tmp_path / "mmbench")]) == 0
+    assert victim.read_text() == "mine"
+    assert not link.is_symlink()
+
+
+def test_a_link_that_appears_under_a_run_is_not_written_through(tmp_path):
+    identity = {"task": "pope", "model": "m", "data": "d"}
+    answers, victim = tmp_path / "run" / "predictions.jsonl", tmp_path / "victim"
+    with RunFolder.open(tmp_path / "run", identity, {"source": "mini"}) as run:
+        run.append([Prediction("1", "Yes")])
+        answers.rename(victim)
+        before = victim.read_bytes()
+        answers.symlink_to(victim)
+        with pytest.raises(RunError, match="is a link, and not written through"):
+            run.append([Prediction("2", "No")])
+    assert victim.read_bytes() == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["a pipe", "/dev/zero"])
+@pytest.mark.parametrize("name", ["result.json", "run.json"])
+def test_what_is_no_file_is_neither_waited_for_nor_read_without_end(tmp_path, name, target):
+    replayed(tmp_path / "pope", "pope", {3}, "a")
+    (tmp_path / "pope" / name).unlink()
+    if target == "a pipe":
+        os.mkfifo(tmp_path / "pope" / name)
+    else:
+        (tmp_path / "pope" / name).symlink_to(target)
+    done = command(["leaderboard", str(tmp_path)], tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.decode() == (
+        f"llava-eval: {tmp_path}/pope/{name}: cannot be read: not a regular file\n"
+    )
 
 
 TEMPORARY = re.compile(r"""tempfile\.(\w+)|["']/(?:tmp|var/tmp)""")

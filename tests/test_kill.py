@@ -70,7 +70,7 @@ def test_ctrl_c_and_sigterm_end_with_one_line_and_let_the_folder_go(
     chance, out = random.Random(number), tmp_path / "out"
     for moment in (
         Moment("loading", "import", "transformers"),
-        Moment("generating", lines=("pope", chance.randint(1, 100))),
+        Moment("generating", "open", "pope/predictions.jsonl a", chance.randint(2, 6), later=0.01),
         Moment("generating", "open", "pope/predictions.jsonl a", chance.randint(2, 6)),
         Moment("scoring", "os.rename", "pope/run.json.", 2),
         Moment("writing", "os.rename", "pope/result.json.", 1),

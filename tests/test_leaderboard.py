@@ -1,6 +1,8 @@
 """What stands in the table, what is marked, and which rows tie."""
 
+import csv
 import dataclasses
+import io
 import json
 
 import pytest
@@ -41,7 +43,12 @@ MIXTURES = [
     ("pope", {"primary": "accuracy"}, "primary accuracy instead of f1"),
     ("pope", {"protocol": "0" * 16}, "pope: protocol 0000000000000000 instead of"),
     ("pope", {"dialect": "lmms-eval"}, "pope: dialect lmms-eval instead of llava"),
-    ("mmvet", {"judge": "gpt-4o"}, "mmvet: judge gpt-4o instead of gpt-4-0613"),
+    (
+        "mmvet",
+        {"judge": "gpt-4-0613 (2026-11-23)"},
+        "mmvet: judge gpt-4-0613 (2026-11-23) instead of gpt-4-0613",
+    ),
+    ("mmbench", {"judge": "gpt-4o"}, "mmbench: judge gpt-4o instead of none"),
     ("mmvet", {"judge": ""}, "mmvet: judge none instead of gpt-4-0613"),
     ("pope", {"version": POPE_VERSION, "n": 9000}, "pope: 3,000-line random file"),
     ("pope", {"version": "unknown", "known": False, "n": 77}, "pope: 77 rows of no known version"),
@@ -201,6 +208,39 @@ def test_numbers_of_different_identity_are_not_ranked_among_each_other(tmp_path)
     write_run(tmp_path / "b" / "pope", result_of("pope", 80.0, failed=1), model="b")
     board = board_of(tmp_path)
     assert [cell(board, name, "pope").rank for name in "ab"] == ["", ""]
+
+
+def test_numbers_by_different_judges_are_never_in_one_column(tmp_path, capsys):
+    judges = {"a": "gpt-4-0613", "b": "mine (m-1; 2026-11-23)", "c": "mine (m-1; 2026-11-23)"}
+    judges |= {"d": "mine (m-2; 2026-11-24)", "e": "other"}
+    for name, judge in judges.items():
+        result = result_of("mmvet", 30.0 + ord(name), judge=judge)
+        write_run(tmp_path / name / "mmvet", result, model=name)
+    board = board_of(tmp_path, sort="mmvet by mine")
+    titles = ["MM-Vet", "MM-Vet (mine)", "MM-Vet (other)"]
+    assert [column.title for column in board.columns] == titles
+    keys = {line.name: list(line.cells) for line in board.lines if not line.source}
+    assert keys == {
+        **{name: ["mmvet by mine"] for name in "cbd"},
+        "a": ["mmvet"],
+        "e": ["mmvet by other"],
+    }
+    assert list(keys) == ["c", "b", "d", "a", "e"]
+    cells = {line.name: cell for line in board.lines for cell in line.cells.values()}
+    assert [cells[name].rank for name in "abcde"] == ["", "1=", "1=", "", ""]
+    assert [bool(cells[name].mark) for name in "abcde"] == [False, False, False, True, False]
+    (note,) = [note for note in board.notes if note.startswith("†1 ")]
+    assert note == (
+        "†1 mmvet by mine: judge mine (m-2; 2026-11-24) instead of mine (m-1; 2026-11-23)"
+    )
+    assert "mmvet by other: judge other instead of gpt-4-0613" in board.notes
+    assert {line.name for line in board.lines if line.source and "mmvet" in line.cells}
+    assert main(["leaderboard", str(tmp_path), "--format", "csv", "--tasks", "mmvet"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert {(row["model"], row["task"]) for row in rows if row["source"] == "measured"} == {
+        *{("a", "mmvet"), ("b", "mmvet by mine"), ("c", "mmvet by mine")},
+        *{("d", "mmvet by mine"), ("e", "mmvet by other")},
+    }
 
 
 def test_published_rows_have_no_rank(tmp_path):

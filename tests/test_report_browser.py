@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, CDPSession, Locator, Page, expect
 from llava_eval.engines.replay import ReplayEngine
 from llava_eval.records import Prediction
 from llava_eval.report.build import build_report
-from llava_eval.report.measures import changes, outcomes
+from llava_eval.report.measures import outcomes
 from llava_eval.report.subject import TaskRun, read_subject
 from llava_eval.resources import resource
 from llava_eval.run_folder import RunFolder
@@ -95,6 +95,13 @@ def runs_of(report: Path, task: str) -> tuple[TaskRun, ...]:
     return read_subject([root / "before" / task, root / "after" / task]).runs
 
 
+def changes_of(report: Path, task: str, direction: str) -> tuple[str, ...]:
+    root = report.parent
+    comparison = read_subject([root / "before" / task, root / "after" / task]).comparison
+    assert comparison is not None
+    return getattr(comparison.tasks[0].measured, direction)
+
+
 def options(page: Page) -> Locator:
     return page.locator("#samples-list [role=option]")
 
@@ -159,7 +166,7 @@ def test_the_wrong_ones_can_be_filtered(browser: Browser, report: Path) -> None:
 
 @pytest.mark.parametrize("direction", ["gained", "lost"])
 def test_gained_and_lost_can_be_filtered(browser: Browser, report: Path, direction: str) -> None:
-    changed = getattr(changes(*runs_of(report, "pope")), direction)
+    changed = changes_of(report, "pope", direction)
     assert changed
     with opened(browser, report, "#/pope") as page:
         page.get_by_label("Change").select_option(direction)
@@ -167,7 +174,7 @@ def test_gained_and_lost_can_be_filtered(browser: Browser, report: Path, directi
         options(page).first.click()
         expect(page.locator("#details-title")).to_have_text(changed[0])
     with opened(browser, report) as page:
-        page.locator(f"#differences a[href='#/pope?{direction}']").click()
+        page.locator(f"#differences a[href='#/pope?change={direction}']").click()
         expect(page.locator("#samples-count")).to_contain_text(f"{len(changed)} of 324")
 
 
@@ -449,3 +456,30 @@ def test_what_is_printed_is_numbers_and_figures(browser: Browser, report: Path) 
         expect(page.locator("#samples")).to_be_hidden()
         expect(page.locator(".board")).to_be_visible()
         assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "light"
+        pages = page.pdf().count(b"/Type /Page\n")
+        assert 2 <= pages < 60
+
+
+def test_without_scripts_the_page_says_what_it_lacks(browser: Browser, report: Path) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto((report / "index.html").as_uri())
+    expect(page.get_by_text("The samples need JavaScript")).to_be_visible()
+    expect(page.locator("#filters")).to_be_hidden()
+    expect(page.locator(".board")).to_be_visible()
+    context.close()
+
+
+def test_the_chosen_row_is_seen_where_colours_are_the_systems(
+    browser: Browser, report: Path
+) -> None:
+    with opened(browser, report, "#/pope/3") as page:
+        page.emulate_media(forced_colors="active")
+        chosen = page.locator("[aria-selected=true]")
+        expect(chosen).to_have_css("outline-style", "solid")
+
+
+def test_the_phones_navigation_is_all_in_sight(browser: Browser, report: Path) -> None:
+    with opened(browser, report, width=360) as page:
+        for link in page.locator("nav a").all():
+            expect(link).to_be_in_viewport(ratio=1)

@@ -12,7 +12,6 @@ from llava_eval.failures import FailureLimit
 from llava_eval.records import Prediction
 from llava_eval.report.measures import (
     answer_lengths,
-    changes,
     failure_reasons,
     letter_matrix,
     outcomes,
@@ -164,17 +163,6 @@ def _with_efforts(run: TaskRun, efforts: Any) -> TaskRun:
     return dataclasses.replace(
         run, side=dataclasses.replace(run.side, run={**run.side.run, "efforts": efforts})
     )
-
-
-def test_changes_name_the_rows_that_rise_and_fall_and_leave_failed_ones_out(
-    tmp_path: Path,
-) -> None:
-    # References: yes, no, yes, no.
-    left = run_of(tmp_path, "pope", [said("Yes"), said("Yes"), said("Yes"), said("No")], "left")
-    right = run_of(tmp_path, "pope", [said("No"), said("No"), said("Yes"), failed("?")], "right")
-    ids = [score.id for score in left.scores]
-    found = changes(left, right)
-    assert (found.gained, found.lost, found.both) == ((ids[1],), (ids[0],), 3)
 
 
 def test_reasons_of_failed_requests_are_counted(tmp_path: Path) -> None:

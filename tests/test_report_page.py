@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import re
 import subprocess
 import sys
@@ -11,12 +13,13 @@ import pytest
 
 from llava_eval.cli import main
 from llava_eval.errors import UsageError
+from llava_eval.records import Json
 from llava_eval.report.build import build_report
 from llava_eval.report.build_folder import prepare_folder
 from llava_eval.report.markdown import markdown
 from llava_eval.report.page import policy, render_page
-from llava_eval.report.page_provenance import provenance_of, reproduce
-from llava_eval.report.subject import Subject, read_subject
+from llava_eval.report.page_provenance import not_recorded, provenance_of, reproduce
+from llava_eval.report.subject import Subject, TaskRun, read_subject
 from llava_eval.resources import resource
 from tests.boards import replayed, result_of, write_run
 
@@ -111,6 +114,53 @@ def test_the_command_makes_the_number_again(demo: Subject, tmp_path: Path) -> No
     assert main(score) == 0
 
 
+def _edited(run: TaskRun, environment: Json | None = None, **identity: str) -> TaskRun:
+    content = {
+        "identity": {**run.side.run["identity"], **identity},
+        "environment": {**run.side.run["environment"], **(environment or {})},
+    }
+    return dataclasses.replace(run, side=dataclasses.replace(run.side, run=content))
+
+
+def test_a_replay_has_no_model_to_ask_and_a_server_no_address(demo: Subject, two: Path) -> None:
+    replay = read_subject([two / "a"]).runs[0]
+    [score] = reproduce(replay)
+    assert main(score.split()[1:]) == 0
+    assert "read from a file" in not_recorded(replay)[0]
+    server = _edited(demo.runs[0], {"device": "server box:80", "batch_size": 7}, engine="server")
+    assert "--concurrency 7" in reproduce(server)[0]
+    assert not_recorded(server) == ["Add --base-url: of server box:80, only the host is recorded."]
+
+
+def test_an_exact_run_is_made_again_as_one(demo: Subject) -> None:
+    exact = _edited(demo.runs[0], {"sharing": False, "batch_size": 1})
+    assert reproduce(exact)[0].endswith(" --exact")
+    assert "--exact" not in reproduce(demo.runs[0])[0]
+    assert not_recorded(exact) == []
+
+
+def test_a_task_of_ones_own_and_a_judge_stand_in_the_commands(tmp_path: Path) -> None:
+    replayed(tmp_path / "mmvet", "mmvet", set(), "judged")
+    [run] = read_subject([tmp_path]).runs
+    name = run.scores[0].id
+    grades = {"id": name, "replies": ["0.7"]}
+    (tmp_path / "mmvet" / "grades.jsonl").write_text(json.dumps(grades) + "\n")
+    judge = {
+        "identity": {"judge": "a judge", "engine": "server", "dialect": "llava"},
+        "environment": {"base_url": "http://box/v1"},
+    }
+    (tmp_path / "mmvet" / "judge.json").write_text(json.dumps(judge))
+    [run] = read_subject([tmp_path]).runs
+    asked, score = reproduce(run)
+    assert asked == (
+        f"llava-eval judge {tmp_path}/mmvet --judge-model 'a judge' --judge-engine server "
+        "--judge-base-url http://box/v1"
+    )
+    assert score.endswith(f"--grades {tmp_path}/mmvet/grades.jsonl")
+    own = dataclasses.replace(run, task=dataclasses.replace(run.task, name="mine"))
+    assert all("--tasks-dir" in command for command in reproduce(own))
+
+
 def test_names_of_others_are_text_in_the_page(tmp_path: Path) -> None:
     write_run(tmp_path / "a", result_of("pope"), model=ATTACK, weights=ATTACK)
     text = render_page(read_subject([tmp_path / "a"], samples=False))
@@ -132,6 +182,18 @@ def test_markdown_says_first_what_changed(two: Path) -> None:
     assert lines[2].startswith("**verdict: regression (pope)**")
     assert "| pope |" in text
     assert text.index("verdict") < text.index("Beside the published numbers")
+
+
+def test_the_drop_that_is_allowed_can_be_named(two: Path) -> None:
+    text = render_page(read_subject([two / "a", two / "b"], max_drop=99))
+    assert 'Verdict: <b class="verdict-pass">pass</b>, where a drop of 99 %' in text
+
+
+def test_two_models_without_rows_say_that_there_are_no_differences(two: Path) -> None:
+    words = "There are no paired differences"
+    assert words in render_page(read_subject([two / "a", two / "b"], data="gone.jsonl"))
+    assert words not in render_page(read_subject([two / "a", two / "b"]))
+    assert words not in render_page(read_subject([two / "a"], data="gone.jsonl"))
 
 
 def test_markdown_counts_how_samples_ended() -> None:
@@ -206,6 +268,7 @@ def test_markdown_goes_to_the_console_or_a_file(
         ([str(BASELINES / "pope"), "--figures", "bmp"], "--figures bmp: no such format"),
         ([str(BASELINES / "pope"), "--format", "md", "--open"], "--format md"),
         ([str(BASELINES / "pope"), "--out", __file__], "is no folder"),
+        ([str(BASELINES / "pope"), "--max-drop", "-1"], "--max-drop -1: must be 0 or more"),
     ],
 )
 def test_a_wrong_command_line_is_one_line(

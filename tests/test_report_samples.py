@@ -109,7 +109,9 @@ def test_every_column_of_the_index_has_one_item_per_row(task: str, tmp_path: Pat
     index = read(out, f"{task}/index")
     columns = [index[name] for name in ("ids", "question", "reference", "image")]
     columns += [index["cluster"]["codes"], *(group["codes"] for group in index["groups"])]
-    columns += [index["runs"][0][name] for name in ("text", "parsed", "outcome", "value")]
+    columns += [
+        index["runs"][0][name] for name in ("text", "error", "parsed", "outcome", "value", "paired")
+    ]
     assert {len(column) for column in columns} == {index["n"]} == {len(data.samples)}
     assert index["ids"] == [sample.id for sample in data.samples]
 
@@ -390,10 +392,10 @@ def test_the_rotations_of_a_question_share_picture_and_circle(tmp_path: Path) ->
 
 
 def test_long_texts_are_whole_in_the_rows_and_cut_in_the_index(tmp_path: Path) -> None:
-    long = "word " * 1000
+    long = "word " * 2000
     root = run(tmp_path, "pope", mini("pope"), lambda place: Prediction("", long.strip(), "stop"))
     out = browse(tmp_path / "out", root)
-    assert len(read(out, "pope/index")["runs"][0]["text"][0]) == 500
+    assert len(read(out, "pope/index")["runs"][0]["text"][0]) == 5000
     assert read(out, "pope/rows-0")[0]["runs"][0]["text"] == long.strip()
 
 

@@ -189,6 +189,37 @@ def test_an_interrupted_run_asks_only_what_is_missing(tmp_path):
     assert len(answered) - len(set(answered)) <= on_their_way
 
 
+def test_a_run_says_how_many_answers_are_empty(tmp_path, capsys):
+    with FaultServer(lambda text, _: "" if text == "Hello" else "empty") as server:
+        arguments = ["run", "--engine", "server", "--base-url", server.url, "--model", "served"]
+        code = main([*arguments, "--tasks", "pope", "--data", "mini", "--out", str(tmp_path)])
+        asked = len(server.bodies) - 1
+    assert code == 0
+    assert f"{asked:,} answers of the server are empty: the limit" in capsys.readouterr().out
+    (effort,) = json.loads((tmp_path / "pope" / "run.json").read_text())["efforts"]
+    assert effort["usage"]["empty"] == asked
+    assert {(line["text"], line["finish"]) for line in lines(tmp_path / "pope")} == {("", "length")}
+
+
+def test_counts_that_are_none_end_no_run(tmp_path):
+    prices = tmp_path / "prices.yaml"
+    prices.write_text("currency: EUR\nmodels: {served: {input: 1000, output: 10000}}\n")
+    with FaultServer(lambda text, _: "odd-usage") as server:
+        (result,) = run(server, tmp_path / "out", prices=prices)
+    assert (result.failed, result.missing) == (0, 0)
+    (effort,) = json.loads((tmp_path / "out" / "pope" / "run.json").read_text())["efforts"]
+    assert effort["usage"]["cost"]["sum"] == 0
+
+
+def test_the_key_is_in_no_file_where_the_server_answers_with_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    with FaultServer(lambda text, _: "told-key") as server:
+        run(server, tmp_path)
+    told = [path.read_text() for path in tmp_path.rglob("*") if path.is_file()]
+    assert not any(KEY in text for text in [*told, *capsys.readouterr()])
+    assert any("you sent ***" in text for text in told)
+
+
 def test_a_run_keeps_identity_tokens_retries_versions_and_cost(tmp_path):
     prices = tmp_path / "prices.yaml"
     prices.write_text("currency: EUR\nmodels: {served: {input: 1000, output: 10000}}\n")

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import ENVIRONMENT
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -34,7 +36,8 @@ def test_the_wheel_runs_the_demo_in_a_fresh_environment_from_another_folder(whee
     python = tmp_path / "env" / "bin" / "python"
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "env"], check=True)
     install = [python, "-m", "pip", "install", "--quiet", wheel]
-    subprocess.run([*install, "--constraint", ROOT / "constraints.txt"], check=True)
+    command = [*install, "--constraint", ROOT / "constraints.txt"]
+    subprocess.run(command, env=ENVIRONMENT, check=True)
     program = tmp_path / "env" / "bin" / "llava-eval"
     command = [program, "run", "--model", "demo", "--tasks", "pope", "--limit", "40"]
     subprocess.run([*command, "--out", "out"], cwd=tmp_path, check=True, capture_output=True)

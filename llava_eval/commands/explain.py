@@ -7,8 +7,9 @@ from pathlib import Path
 
 from llava_eval.commands.options import add_tasks_dir
 from llava_eval.console import say
-from llava_eval.errors import UsageError
+from llava_eval.errors import RunError, UsageError
 from llava_eval.explain import DEFAULT, explain, show_explanations
+from llava_eval.paths import FOLDER, kind_of
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Print each run beside the published number."""
-    if not options.run.is_dir():
+    if kind_of(options.run, RunError) != FOLDER:
         raise UsageError(f"{options.run}: no such folder of runs")
     say(show_explanations(explain(options.run, options.against, options.tasks_dir)))
     return 0

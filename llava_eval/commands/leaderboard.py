@@ -7,9 +7,10 @@ from pathlib import Path
 
 from llava_eval.commands.options import add_tasks_dir, split_names
 from llava_eval.console import say
-from llava_eval.errors import UsageError
+from llava_eval.errors import RunError, UsageError
 from llava_eval.files import write_text
 from llava_eval.leaderboard import FORMATS, Choice, build_leaderboard, refuse_mixture
+from llava_eval.paths import FOLDER, kind_of
 from llava_eval.store import find_runs
 
 
@@ -29,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Print the table, or write it."""
-    missing = [path for path in options.runs if not path.is_dir()]
+    missing = [path for path in options.runs if kind_of(path, RunError) != FOLDER]
     if missing:
         raise UsageError(f"{missing[0]}: no such folder of runs")
     runs = options.runs or [Path("results/runs")]

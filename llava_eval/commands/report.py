@@ -40,6 +40,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add("--no-samples", action="store_true", help="no sample browser; the rows are not read")
     add("--data", metavar="SOURCE", help="where the rows are, if not where the runs found them")
+    add(
+        "--max-drop",
+        type=float,
+        default=0.5,
+        metavar="PERCENT",
+        help="drop that the differences allow, in percent of a metric's full scale (0.5)",
+    )
     add("--force", action="store_true", help="take other rows than the runs', and say so")
     add_tasks_dir(parser)
     parser.set_defaults(command=execute)
@@ -63,6 +70,7 @@ def execute(options: argparse.Namespace) -> int:
         tasks_dir=options.tasks_dir,
         force=options.force,
         samples=not options.no_samples,
+        max_drop=options.max_drop,
     )
     if options.format == "md":
         _write_markdown(subject, options.out)
@@ -71,6 +79,9 @@ def execute(options: argparse.Namespace) -> int:
     unread = [run for run in subject.runs if run.why_no_rows]
     for run in unread:
         complain(f"{run.model}, {run.task.name}: no samples in the report: {run.why_no_rows}")
+    for run in subject.runs:
+        if run.stale:
+            complain(run.stale)
     return 1 if unread else 0
 
 

@@ -19,8 +19,11 @@ from llava_eval.engines.sharing import Group, Question, Sharing, columns_needed
 from llava_eval.engines.slots import Slots
 from llava_eval.engines.timing import Stages
 
-# How allocators other than a GPU's say that there is no memory left.
-NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|out of memory", re.IGNORECASE)
+# How allocators say that there is no memory left; the last is for cuBLAS, cuDNN and their like.
+NO_MEMORY = re.compile(
+    r"can't allocate memory|not enough memory|out of memory|_ALLOC(?:ATION)?_FAILED",
+    re.IGNORECASE,
+)
 
 Failed = list[tuple[Group, Exception]]
 
@@ -107,6 +110,8 @@ def out_of_memory(error: Exception) -> bool:
     """Tell whether an allocator has nothing left, on whatever device.
 
     >>> out_of_memory(RuntimeError("[enforce fail] ... DefaultCPUAllocator: can't allocate memory"))
+    True
+    >>> out_of_memory(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling ..."))
     True
     """
     if isinstance(error, torch.OutOfMemoryError | MemoryError):

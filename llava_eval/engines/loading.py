@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pickle import UnpicklingError  # the exception, no function
 from typing import Any
 
@@ -14,10 +15,12 @@ import torch
 import transformers
 from transformers import AutoConfig, AutoProcessor, GenerationConfig, LlavaForConditionalGeneration
 
-from llava_eval.checkpoint import Checkpoint, find_checkpoint
+from llava_eval.checkpoint import Checkpoint, check_readable, find_checkpoint
 from llava_eval.engines import EngineSettings
 from llava_eval.errors import LlavaEvalError, ModelError, UsageError, brief, nearest
 from llava_eval.families import FAMILIES, Family
+from llava_eval.paths import files_in
+from llava_eval.retries import patiently, wrapped_fault
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 MOST_LAYERS = 1000  # transformers builds what config.json says before it looks at the weights
@@ -65,12 +68,13 @@ def load(settings: EngineSettings) -> Loaded:
         )
     transformers.utils.logging.disable_progress_bar()
     with readable(checkpoint):
-        config = AutoConfig.from_pretrained(checkpoint.folder, trust_remote_code=False)
-        processor = _load_processor(checkpoint, settings)
+        from_pretrained = partial(AutoConfig.from_pretrained, trust_remote_code=False)
+        config = patiently(partial(from_pretrained, checkpoint.folder), wrapped_fault)
+        processor = patiently(partial(_load_processor, checkpoint, settings), wrapped_fault)
     _check_agreement(checkpoint, config, processor)
     with readable(checkpoint):
         _check_size(checkpoint, config)
-        model = _load_model(checkpoint, config, settings)
+        model = patiently(partial(_load_model, checkpoint, config, settings), wrapped_fault)
     eos = _eos_ids(checkpoint, model)
     pad = _first(model.generation_config.pad_token_id, processor.tokenizer.pad_token_id, 0)
     # A checkpoint's own generation settings (temperature, penalties) must not leak in.
@@ -94,6 +98,8 @@ def readable(checkpoint: Checkpoint) -> Iterator[None]:
             f"{checkpoint.folder}: the pickled weights hold more than tensors; not loaded"
         ) from error
     except Exception as error:  # tokenizers raises Exception itself, transformers all there is
+        if wrapped_fault(error):
+            check_readable(checkpoint)
         reason = " ".join(str(error).split())[:MOST_OF_A_REASON] or type(error).__name__
         advice = "" if isinstance(error, ImportError) else "; is it complete?"
         raise ModelError(f"{checkpoint.folder}: cannot be loaded: {reason}{advice}") from error
@@ -213,7 +219,9 @@ def _check_size(checkpoint: Checkpoint, config: Any) -> None:
     described._attn_implementation = "eager"  # which all models have
     with torch.device("meta"):  # shapes without memory: 0.1 s for a model of 7B
         numbers = sum(p.numel() for p in LlavaForConditionalGeneration(described).parameters())
-    size = sum(path.stat().st_size for path in checkpoint.folder.glob("*.safetensors"))
+    size = sum(
+        path.stat().st_size for path in files_in(checkpoint.folder, "*.safetensors", ModelError)
+    )
     if size and numbers > size * (
         MOST_QUANTIZED if "quantization_config" in checkpoint.config else 1
     ):

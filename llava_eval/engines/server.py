@@ -94,13 +94,14 @@ class ServerEngine:
         }
 
     def performance(self) -> Json:
-        """Return the requests, tries and tokens so far, what they cost, and who answered."""
+        """Return requests, tries, tokens and empty answers so far, their cost, and who answered."""
         usage = self.client.usage
         used = {
             "requests": usage.requests,
             "retries": usage.retries,
             "prompt_tokens": usage.prompt_tokens,
             "new_tokens": usage.new_tokens,
+            "empty": usage.empty,
         }
         versions = {" ".join(filter(None, version)): n for version, n in usage.versions.items()}
         cost = {}

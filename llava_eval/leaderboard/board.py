@@ -75,7 +75,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Line:
-    """One row of the table: a model, and its cells by task."""
+    """One row of the table: a model, and its cells by the key of their column."""
 
     name: str
     cells: dict[str, Cell] = field(default_factory=dict)
@@ -89,19 +89,31 @@ class Line:
 
 @dataclass(frozen=True)
 class Column:
-    """One task.
+    """One task; of a task that judges grade, one judge.
 
     Attributes:
         task: Its name.
         title: Its heading.
         identity: Of the numbers that stand in it without a mark.
         full_scale: From the worst to the best value, in its unit: 2,000 for MME.
+        judge: Who graded, if it is not the judge of the published numbers.
     """
 
     task: str
     title: str
     identity: Identity
     full_scale: float = 100.0
+    judge: str = ""
+
+    @property
+    def key(self) -> str:
+        """Of its cells in a line: "mmvet", or "mmvet by a-judge"."""
+        return key_of(self.task, self.judge)
+
+
+def key_of(task: str, judge: str) -> str:
+    """Name the column of a task, or of a task as another judge than the published one saw it."""
+    return f"{task} by {judge}" if judge else task
 
 
 @dataclass(frozen=True)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from llava_eval.bounds import show_bounds
 from llava_eval.identity import Identity, identity_of, recorded
-from llava_eval.leaderboard.board import Cell, Column, Entry, Figure, Leaderboard, Line
+from llava_eval.leaderboard.board import Cell, Column, Entry, Figure, Leaderboard, Line, key_of
 from llava_eval.leaderboard.choose import ALL, Choice, chosen_columns, chosen_lines, in_order
 from llava_eval.leaderboard.marks import mark_differences, notes_of_marks
 from llava_eval.leaderboard.names import lines_of
 from llava_eval.leaderboard.ranks import mark_best, rank
 from llava_eval.leaderboard.ties import Ties
 from llava_eval.published import Published, PublishedModel, load_published
-from llava_eval.records import Estimate
-from llava_eval.scorers import SCORERS
+from llava_eval.records import Estimate, Result
+from llava_eval.scorers import SCORERS, JudgedScorer
 from llava_eval.scorers.paired import full_scale
 from llava_eval.store import RESULT, read_json, read_run, result_from_json
 from llava_eval.task import Task, load_task, task_names
@@ -67,7 +68,7 @@ def build_leaderboard(
 
 def _lines(entries: Sequence[Entry], published: Published) -> list[Line]:
     cards = {name: load_task(name) for name in task_names()}
-    measured = [Line(name, _cells(row)) for name, row in lines_of(entries)]
+    measured = [Line(name, _cells(row, published)) for name, row in lines_of(entries)]
     return measured + [_published_line(model, cards, published) for model in published.models]
 
 
@@ -84,31 +85,49 @@ def read_entry(folder: Path) -> Entry:
 def _columns(
     entries: Sequence[Entry], published: Published, choice: Choice, tasks_dir: Path | None
 ) -> list[Column]:
-    """Return a column for every task that was measured; the paper's twelve if none was."""
-    measured = {entry.result.task for entry in entries}
-    everything = not measured or bool(choice.tasks)
-    shipped = [name for name in task_names() if name in measured or everything]
-    cards = [load_task(name) for name in shipped]
+    """Return a column for every task that was measured; the paper's twelve if none was.
+
+    Numbers by different judges are never in one column.
+    """
     known = task_names(tasks_dir)
-    return [
-        Column(
-            card.name, card.title, published.identity(card), full_scale(card.scorer, card.primary)
-        )
-        for card in cards
-    ] + [
-        _own_column(
-            load_task(name, tasks_dir).title if name in known else name,
-            [entry for entry in entries if entry.result.task == name],
-        )
-        for name in sorted(measured - set(shipped))
-    ]
+    measured = {entry.result.task for entry in entries}
+    wanted = known if not measured or choice.tasks else [n for n in known if n in measured]
+    columns = []
+    for name in [*wanted, *sorted(measured - set(known))]:
+        card = load_task(name, tasks_dir) if name in known else None
+        own = [entry for entry in entries if entry.result.task == name]
+        judges = dict.fromkeys(_other_judge(entry.result, published) for entry in own) or {"": None}
+        for judge in sorted(judges):
+            by_judge = [e for e in own if _other_judge(e.result, published) == judge]
+            columns.append(_column(name, card, judge, by_judge, published))
+    return columns
 
 
-def _own_column(title: str, entries: Sequence[Entry]) -> Column:
-    """Return the column of a task that does not ship, whose card may not be at hand."""
-    result = entries[0].result
-    scale = full_scale(result.scorer, result.primary)
-    return Column(result.task, title, _usual([entry.identity for entry in entries]), scale)
+def _column(
+    name: str, card: Task | None, judge: str, entries: Sequence[Entry], published: Published
+) -> Column:
+    """Return one column; the card may not be at hand, or have no published numbers."""
+    identity = published.identity(card) if card and name in published.rows else None
+    if identity is None or judge:
+        usual = _usual([entry.identity for entry in entries])
+        identity = replace(identity, judge=usual.judge) if identity else usual
+    title = card.title if card else name
+    rule = card or entries[0].result
+    return Column(
+        name,
+        f"{title} ({judge})" if judge else title,
+        identity,
+        full_scale(rule.scorer, rule.primary),
+        judge,
+    )
+
+
+def _other_judge(result: Result, published: Published) -> str:
+    """Return the name of a judge that is not that of the published numbers; else ""."""
+    if not isinstance(SCORERS.get(result.scorer), JudgedScorer):
+        return ""  # a matcher reads answers, it grades none: its numbers have a mark
+    name = result.judge.partition(" (")[0]
+    return "" if name == published.setting.judges.get(result.task) else name
 
 
 def _usual(identities: Sequence[Identity]) -> Identity:
@@ -118,9 +137,9 @@ def _usual(identities: Sequence[Identity]) -> Identity:
     return next(identity for identity in identities if identity.key == usual)
 
 
-def _cells(row: Iterable[Entry]) -> dict[str, Cell]:
+def _cells(row: Iterable[Entry], published: Published) -> dict[str, Cell]:
     return {
-        entry.result.task: Cell(
+        key_of(entry.result.task, _other_judge(entry.result, published)): Cell(
             entry.result.primary,
             entry.result.unit,
             entry.result.headline,
@@ -180,6 +199,7 @@ def _notes(columns: Sequence[Column], lines: Sequence[Line], published: Publishe
     return [
         legend,
         *notes_of_marks(columns, lines),
+        *_judges(columns, published),
         *_sample_counts(columns, lines),
         *_undefined(columns, lines),
         *_bounds(columns, lines),
@@ -187,23 +207,32 @@ def _notes(columns: Sequence[Column], lines: Sequence[Line], published: Publishe
     ]
 
 
+def _judges(columns: Sequence[Column], published: Published) -> Iterable[str]:
+    """Say who graded a column that is not the published judge's."""
+    for column in columns:
+        if column.judge:
+            usual = published.setting.judges.get(column.task)
+            instead = f" instead of {usual}" if usual else ""
+            yield f"{column.key}: judge {column.identity.judge}{instead}"
+
+
 def _undefined(columns: Sequence[Column], lines: Sequence[Line]) -> Iterable[str]:
     """Name the answers that have no number though nothing is missing to make one."""
     for column in columns:
         for line in lines:
-            entry = cell.entry if (cell := line.cells.get(column.task)) else None
+            entry = cell.entry if (cell := line.cells.get(column.key)) else None
             result = entry.result if entry else None
             if result and result.headline.value is None and not result.ungraded:
-                yield f"{column.task} of {line.name}: {result.primary} is undefined for its answers"
+                yield f"{column.key} of {line.name}: {result.primary} is undefined for its answers"
 
 
 def _bounds(columns: Sequence[Column], lines: Sequence[Line]) -> Iterable[str]:
     """Say what the numbers would be that lack answers."""
     for column in columns:
         for line in lines:
-            entry = cell.entry if (cell := line.cells.get(column.task)) else None
+            entry = cell.entry if (cell := line.cells.get(column.key)) else None
             if entry and entry.result.bounds:
-                yield f"{column.task} of {line.name}: {show_bounds(entry.result)}"
+                yield f"{column.key} of {line.name}: {show_bounds(entry.result)}"
 
 
 def _sample_counts(columns: Sequence[Column], lines: Sequence[Line]) -> Iterable[str]:
@@ -211,9 +240,9 @@ def _sample_counts(columns: Sequence[Column], lines: Sequence[Line]) -> Iterable
     names: dict[str, list[str]] = {}
     for line in lines:
         counts = [
-            f"{column.task} {cell.n:,}"
+            f"{column.key} {cell.n:,}"
             for column in columns
-            if (cell := line.cells.get(column.task)) and cell.n and cell.n != column.identity.n
+            if (cell := line.cells.get(column.key)) and cell.n and cell.n != column.identity.n
         ]
         if counts:
             names.setdefault(", ".join(counts), []).append(line.name)

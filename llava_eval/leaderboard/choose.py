@@ -16,8 +16,8 @@ class Choice:
     Attributes:
         tasks: Columns, in this order; none: all that have a measured number.
         models: Parts of the names of rows, in any case; none: all rows.
-        sort: A task: its highest number first, numbers with a mark behind those without,
-            rows without a number last.
+        sort: A task, or the key of a column: its highest number first, numbers with a mark behind
+            those without, rows without a number last.
     """
 
     tasks: tuple[str, ...] = ()
@@ -34,11 +34,12 @@ def chosen_columns(columns: Sequence[Column], choice: Choice) -> list[Column]:
     Raises:
         UsageError: A task has no column; the nearest is named.
     """
-    by_task = {column.task: column for column in columns}
+    known = [column.task for column in columns]
     for task in choice.tasks:
-        if task not in by_task:
-            raise UsageError(f"--tasks: {task!r} is not known; {nearest(task, by_task)}")
-    return [by_task[task] for task in choice.tasks] if choice.tasks else list(columns)
+        if task not in known:
+            raise UsageError(f"--tasks: {task!r} is not known; {nearest(task, known)}")
+    wanted = choice.tasks or dict.fromkeys(known)
+    return [column for task in wanted for column in columns if column.task == task]
 
 
 def chosen_lines(lines: Sequence[Line], columns: Sequence[Column], choice: Choice) -> list[Line]:
@@ -60,7 +61,7 @@ def chosen_lines(lines: Sequence[Line], columns: Sequence[Column], choice: Choic
 
 
 def _has_number(line: Line, columns: Sequence[Column]) -> bool:
-    cells = [line.cells[column.task] for column in columns if column.task in line.cells]
+    cells = [line.cells[column.key] for column in columns if column.key in line.cells]
     return any(cell.estimate.value is not None for cell in cells)
 
 
@@ -74,15 +75,18 @@ def in_order(columns: Sequence[Column], lines: Sequence[Line], choice: Choice) -
     Raises:
         UsageError: The task to sort by has no column; the nearest is named.
     """
-    tasks = [column.task for column in columns]
-    if choice.sort and choice.sort not in tasks:
-        hint = nearest(choice.sort, tasks)
+    if not choice.sort:
+        return list(lines)
+    keys = {column.task: column.key for column in reversed(columns)}
+    keys |= {column.key: column.key for column in columns}
+    if choice.sort not in keys:
+        hint = nearest(choice.sort, keys)
         raise UsageError(f"--sort: {choice.sort!r} is no column of this table; {hint}")
-    return sorted(lines, key=lambda line: _order(line, choice.sort)) if choice.sort else list(lines)
+    return sorted(lines, key=lambda line: _order(line, keys[choice.sort]))
 
 
-def _order(line: Line, task: str) -> tuple[bool, bool, float]:
-    cell = line.cells.get(task)
+def _order(line: Line, key: str) -> tuple[bool, bool, float]:
+    cell = line.cells.get(key)
     value = cell.estimate.value if cell else None
     return (value is None, bool(cell and cell.reasons), -(value or 0.0))
 
@@ -94,10 +98,10 @@ def refuse_mixture(board: Leaderboard) -> None:
         MixtureError: A number carries a dagger; the first few reasons are given.
     """
     marked = [
-        f"{line.name}, {column.task}: {'; '.join(cell.reasons)}"
+        f"{line.name}, {column.key}: {'; '.join(cell.reasons)}"
         for column in board.columns
         for line in board.lines
-        if (cell := line.cells.get(column.task)) and cell.reasons
+        if (cell := line.cells.get(column.key)) and cell.reasons
     ]
     if marked:
         shown = " | ".join(marked[:3]) + (" | ..." if len(marked) > 3 else "")

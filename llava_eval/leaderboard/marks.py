@@ -20,7 +20,7 @@ def mark_differences(columns: Sequence[Column], lines: Sequence[Line]) -> list[L
     without a mark have the column's.
     """
     reasons = {
-        (place, column.task): words
+        (place, column.key): words
         for column in columns
         for place, words in _reasons(column, lines).items()
     }
@@ -42,10 +42,10 @@ def notes_of_marks(columns: Sequence[Column], lines: Sequence[Line]) -> list[str
     tasks: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for column in columns:
         for line in lines:
-            cell = line.cells.get(column.task)
+            cell = line.cells.get(column.key)
             if cell and cell.mark:
                 found = tasks.setdefault((cell.mark, cell.reasons), [])
-                found += [column.task] if column.task not in found else []
+                found += [column.key] if column.key not in found else []
     ordered = sorted(tasks.items(), key=lambda item: int(item[0][0][1:]))
     return [f"{mark} {', '.join(names)}: {'; '.join(words)}" for (mark, words), names in ordered]
 
@@ -57,9 +57,9 @@ def _marked(cell: Cell, words: tuple[str, ...], numbers: dict[tuple[str, ...], i
 def _reasons(column: Column, lines: Sequence[Line]) -> dict[int, tuple[str, ...]]:
     """Return the reasons of the cells of one column that have any, by the line's place."""
     identities = {
-        place: line.cells[column.task].entry.identity  # type: ignore[union-attr]
+        place: line.cells[column.key].entry.identity  # type: ignore[union-attr]
         for place, line in enumerate(lines)
-        if column.task in line.cells and line.cells[column.task].entry
+        if column.key in line.cells and line.cells[column.key].entry
     }
     words = {place: _words(own, column.identity) for place, own in identities.items()}
     alike: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)

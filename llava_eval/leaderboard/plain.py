@@ -38,7 +38,7 @@ def rows_of(
         [
             escape(line.title),
             *(
-                show(line.cells[column.task]) if column.task in line.cells else ""
+                show(line.cells[column.key]) if column.key in line.cells else ""
                 for column in board.columns
             ),
         ]

@@ -17,7 +17,7 @@ def rank(columns: Sequence[Column], lines: Sequence[Line], ties: Ties) -> list[L
     those that tie with the highest are all first. A published number has no rank: neither
     its predictions nor its error is known, and to take it as exact would invent differences.
     """
-    ranks = {column.task: _ranks(column.task, lines, ties) for column in columns}
+    ranks = {column.key: _ranks(column.key, lines, ties) for column in columns}
     return [_with(line, place, "rank", ranks) for place, line in enumerate(lines)]
 
 
@@ -27,7 +27,7 @@ def mark_best(columns: Sequence[Column], lines: Sequence[Line], ties: Ties) -> l
     Published numbers have a part in it: a measured one ties with them if its interval holds
     them. Two published ones tie if they are printed alike.
     """
-    best = {column.task: _best(column.task, lines, ties) for column in columns}
+    best = {column.key: _best(column.key, lines, ties) for column in columns}
     return [_with(line, place, "best", best) for place, line in enumerate(lines)]
 
 

@@ -50,8 +50,8 @@ def sheet(board: Leaderboard) -> str:
     writer.writerow(HEADING)
     for column in board.columns:
         for line in board.lines:
-            if column.task in line.cells:
-                writer.writerows(_rows(line, column.task, line.cells[column.task]))
+            if column.key in line.cells:
+                writer.writerows(_rows(line, column.key, line.cells[column.key]))
     return file.getvalue().rstrip("\n")
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from llava_eval.errors import DataError
+from llava_eval.paths import kind_of
 from llava_eval.rows import Row, read_rows
 
 ENGLISH = "mmbench_dev_20230712.tsv"
@@ -43,4 +45,4 @@ def read_mmbench_cn(folder: Path) -> Iterator[Row]:
         DataError: The table is broken.
     """
     places = (folder / "mmbench_cn" / CHINESE, folder / "mmbench" / CHINESE, folder / CHINESE)
-    return read_rows(next(place for place in places if place.exists()), "image")
+    return read_rows(next(place for place in places if kind_of(place, DataError)), "image")

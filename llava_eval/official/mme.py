@@ -8,7 +8,7 @@ from pathlib import Path
 
 from llava_eval.errors import DataError, brief
 from llava_eval.official.texts import SHORT_ANSWER
-from llava_eval.paths import inside
+from llava_eval.paths import FOLDER, inside, kind_of
 from llava_eval.prompts import without_yes_no
 from llava_eval.rows import Row, file_image, read_jsonl, read_text
 
@@ -58,7 +58,7 @@ def read_mme(folder: Path) -> list[Row]:
 def _labels(release: Path, category: str, image: str) -> dict[str, tuple[str, str]]:
     """Read one image's text file: question without instruction to (question, answer)."""
     folder = category
-    if inside(release, f"{category}/{IN_A_FOLDER}").is_dir():
+    if kind_of(inside(release, f"{category}/{IN_A_FOLDER}"), DataError) == FOLDER:
         folder = f"{category}/{IN_A_FOLDER}"
     path = inside(release, f"{folder}/{Path(image).name.split('.')[0]}.txt")
     labels: dict[str, tuple[str, str]] = {}

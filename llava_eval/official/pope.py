@@ -6,6 +6,7 @@ from pathlib import Path
 
 from llava_eval.errors import DataError, brief
 from llava_eval.official.texts import SHORT_ANSWER
+from llava_eval.paths import files_in
 from llava_eval.rows import Row, file_image, read_jsonl
 
 
@@ -44,7 +45,7 @@ POPE_VERSION = (
 
 def _check_categories(folder: Path, questions: list[Row]) -> None:
     asked = {row.require("category", str) for row in questions}
-    for path in sorted((folder / "coco").glob("coco_pope_*.json")):
+    for path in files_in(folder / "coco", "coco_pope_*.json", DataError):
         if path.stem.removeprefix("coco_pope_") not in asked:
             raise DataError(
                 f"{path}: no question of its category in llava_pope_test.jsonl; is it complete?"

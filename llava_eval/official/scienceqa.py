@@ -9,6 +9,7 @@ from typing import Any
 from llava_eval.errors import DataError, brief
 from llava_eval.json_text import parse_json
 from llava_eval.official.annotations import read_records
+from llava_eval.paths import kind_of
 from llava_eval.rows import Row, file_image, read_text
 
 QUESTIONS = "llava_test_CQM-A.json"
@@ -37,7 +38,7 @@ def read_scienceqa(folder: Path) -> list[Row]:
     """
     rows = [_row(folder, item) for item in read_records(folder / QUESTIONS)]
     _check_split(folder / "pid_splits.json", rows)
-    if (folder / PROBLEMS).exists():
+    if kind_of(folder / PROBLEMS, DataError):
         problems = _read_object(folder / PROBLEMS)
         for row in rows:
             problem = problems.get(row["id"], {})

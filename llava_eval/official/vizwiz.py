@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from llava_eval.errors import DataError
 from llava_eval.official.annotations import read_records
 from llava_eval.official.texts import SHORT_ANSWER, UNANSWERABLE
+from llava_eval.paths import kind_of
 from llava_eval.rows import Row, file_image, read_jsonl
 
 TEST = "llava_test.jsonl"
@@ -33,7 +35,7 @@ def read_vizwiz(folder: Path) -> list[Row]:
     annotation files of vizwiz.org.
     """
     for name in VAL:
-        if (folder / name).exists():
+        if kind_of(folder / name, DataError):
             return [_val_row(folder, row) for row in read_records(folder / name)]
     return read_vizwiz_test(folder)
 

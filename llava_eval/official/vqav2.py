@@ -8,6 +8,7 @@ from pathlib import Path
 from llava_eval.errors import DataError
 from llava_eval.official.annotations import read_records
 from llava_eval.official.texts import SHORT_ANSWER
+from llava_eval.paths import kind_of
 from llava_eval.rows import Row, file_image, jsonl_rows
 
 TEST_DEV = "llava_vqav2_mscoco_test-dev2015.jsonl"
@@ -37,7 +38,7 @@ def read_vqav2(folder: Path) -> Iterator[Row]:
     Source: haotian-liu/LLaVA, `docs/Evaluation.md` and `scripts/v1_5/eval/vqav2.sh`;
     GT-Vision-Lab/VQA, `README.md`.
     """
-    if not (folder / VAL_QUESTIONS).exists():
+    if not kind_of(folder / VAL_QUESTIONS, DataError):
         return read_vqav2_test_dev(folder)
     questions = read_records(folder / VAL_QUESTIONS, "questions")
     annotations = {

@@ -14,22 +14,25 @@ of the task's name and numbers only; ids, texts and groups are data, never a nam
     task, n         its name; number of rows
     chunk           rows per `rows-<k>.js`
     ids             text; of rows that differ between the runs under one id, "id (model)"
-    question        text, cut to 500 characters
-    reference       the distinct references, the most frequent first, with "; " between, cut to 120
+    question        text, cut to 5,000 characters, as every text here
+    reference       the distinct references, the most frequent first, with "; " between
     image           number of the row's (first) picture, or -1
     cluster         {values: [text, ...], codes: [...]}: code is a place in values, or -1 for none
+    circles         whether what is compared are clusters, the circles of MMBench, and not rows
     groups          [{name, values, codes}, ...], the same
     runs            one object per run of the task, in the order of the subject's models:
         model       title of the table's row
         template    name of the conversation template around the prompt; "" if it is not known
         note        "" or why the prompts of this run are not known to the character
-        text        the answer, cut to 500 characters; "" if there is none
+        text        the answer; "" if there is none
+        error       why there is none, or ""
         parsed      what the rule read out of it, text or null
         outcome     one string with a letter per row, see `measures.OUTCOMES`:
                     r right, p partly, w wrong, u unparsed, f failed, m missing, g ungraded,
                     - not asked (the row is in another run's draw)
-        value       in [0, 1], or null. Gained or lost between two runs: the value rises or falls,
-                    where both have one
+        value       in [0, 1], or null
+        paired      what the row counts when runs are compared, see `units`, or null. Gained or
+                    lost between two runs: it rises or falls, where both have one
     images          {n, side, columns, per_sheet, sheets, thumbs, sizes, files, broken}:
         n           number of distinct pictures
         side        pixels of a cell of a sheet, which is square
@@ -77,6 +80,7 @@ from llava_eval.report.thumbnails import (
     distinct_images,
     write_pictures,
 )
+from llava_eval.report.units import counts_circles
 
 CHUNK = 200
 IMAGES = ("auto", "full", "thumbnails", "none")
@@ -145,7 +149,8 @@ def write_task(runs: Sequence[TaskRun], out: Path, images: str) -> Written:
     for number, chunk in enumerate(_chunks(rows)):
         parts = json_array(details(row, runs, prompts, numbers) for row in chunk)
         size += write_script(folder / f"rows-{number}.js", f"{task}/rows-{number}", parts)
-    head = {"task": task, "n": len(rows), "chunk": CHUNK}
+    circles = counts_circles(runs[0])
+    head = {"task": task, "n": len(rows), "chunk": CHUNK, "circles": circles}
     index = index_parts(head, rows, runs, prompts, _described(pictures, task), numbers)
     size += write_script(folder / "index.js", f"{task}/index", index)
     kept = full and images != "none"

@@ -12,9 +12,9 @@ from llava_eval.report.browse_prompts import Prompts
 from llava_eval.report.browse_script import json_array, json_for_script
 from llava_eval.report.measures import OUTCOMES, outcome_of
 from llava_eval.report.subject import TaskRun
+from llava_eval.report.units import unit_values
 
-MOST_OF_A_TEXT = 500  # characters that the index holds; the rows hold all
-MOST_OF_A_REFERENCE = 120
+MOST_OF_A_TEXT = 5000  # characters that the index holds and the search sees; the rows hold all
 DIGITS = 6  # of a value
 
 
@@ -126,30 +126,33 @@ def _run_parts(
 ) -> Iterator[str]:
     head = {"model": run.model, "template": asked.template, "note": asked.note}
     answers, scores = run.side.predictions, [row.scores[place] for row in rows]
-    texts = (answers[s.id].text if s and s.id in answers else "" for s in scores)
+    given = [answers.get(s.id) if s else None for s in scores]
+    paired = unit_values(run)
     outcome = "".join(OUTCOMES[outcome_of(s)] if s else OUTCOMES["not asked"] for s in scores)
     yield json_for_script({**head, "outcome": outcome})[:-1]
     yield from _columns(
         {
-            "text": (cut(text, MOST_OF_A_TEXT) for text in texts),
+            "text": (cut(answer.text, MOST_OF_A_TEXT) if answer else "" for answer in given),
+            "error": (cut(answer.error, MOST_OF_A_TEXT) if answer else "" for answer in given),
             "parsed": (cut(s.parsed, MOST_OF_A_TEXT) if s and s.parsed else None for s in scores),
-            "value": (_value(s) for s in scores),
+            "value": (_value(s.value) if s else None for s in scores),
+            "paired": (_value(paired.get(s.id)) if s else None for s in scores),
         }
     )
     yield "}"
 
 
-def _value(score: Score | None) -> float | None:
+def _value(value: float | None) -> float | None:
     """Return a score with as many digits as it takes to tell two of them apart."""
-    if score is None or score.value is None:
+    if value is None:
         return None
-    return int(score.value) if score.value in (0, 1) else round(score.value, DIGITS)
+    return int(value) if value in (0, 1) else round(value, DIGITS)
 
 
 def _reference(sample: Sample) -> str:
     """Write the references as one text, the most frequent first, each once."""
     texts = [text for text, _ in Counter(sample.references).most_common()]
-    return cut("; ".join(texts), MOST_OF_A_REFERENCE)
+    return cut("; ".join(texts), MOST_OF_A_TEXT)
 
 
 def image_numbers(sample: Sample, numbers: dict[int, int]) -> list[int]:

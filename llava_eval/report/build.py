@@ -13,6 +13,7 @@ from llava_eval.files import write_text
 from llava_eval.report.browse import Written, write_samples
 from llava_eval.report.build_folder import FIGURES, PAGE, prepare_folder
 from llava_eval.report.figures import as_svg, draw_all, save
+from llava_eval.report.figures.style import SINGLE
 from llava_eval.report.page import Drawing, render_page
 from llava_eval.report.subject import Subject
 
@@ -79,12 +80,14 @@ def _drawings(subject: Subject, out: Path, formats: Sequence[str]) -> Iterator[D
     for drawn in draw_all(subject):
         for form in formats:
             save(drawn.figure, out / FIGURES / f"{drawn.name}.{form}")
-        yield Drawing(drawn.name, drawn.title, drawn.description, as_svg(drawn), drawn.task)
+        wide = drawn.figure.get_figwidth() > SINGLE
+        words = drawn.name, drawn.title, drawn.description
+        yield Drawing(*words, as_svg(drawn), drawn.task, wide)
 
 
 def _remarks(written: Sequence[Written], images: str) -> Iterator[str]:
     """Say what a reader would look for in vain."""
-    small = [task.task for task in written if task.pictures and not task.full]
+    small = [t.task for t in written if t.pictures > t.broken and not t.full]
     if images == "none":
         yield "Images are not in this report (--images none)."
     elif small:

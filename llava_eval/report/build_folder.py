@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from llava_eval.errors import RunError, UsageError
+from llava_eval.errors import RunError, UsageError, why
 from llava_eval.files import write_json
+from llava_eval.paths import FILE, FOLDER, entries, kind_of
 from llava_eval.store import read_json
 from llava_eval.version import __version__
 
@@ -29,9 +30,9 @@ def prepare_folder(out: Path) -> None:
         UsageError: It is a file, or a folder that is neither empty nor a report of ours.
         RunError: It cannot be written.
     """
-    if out.exists() and not out.is_dir():
+    if kind_of(out, RunError) not in ("", FOLDER):
         raise UsageError(f"--out {out}: is no folder; name another")
-    if out.is_dir() and any(out.iterdir()) and not is_report(out):
+    if entries(out, RunError) and not is_report(out):
         raise UsageError(
             f"--out {out}: holds something that is no report of ours; name an empty or new folder"
         )
@@ -41,14 +42,18 @@ def prepare_folder(out: Path) -> None:
         (out / PAGE).unlink(missing_ok=True)
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RunError(f"{out}: cannot be written: {error.strerror}; see --out") from error
+        raise RunError(f"{out}: cannot be written: {why(error)}; see --out") from error
     # First of all, so that a report that was cut off is known as one and made again.
     write_json(out / MARKER, {"kind": KIND, "llava_eval": __version__})
 
 
 def is_report(folder: Path) -> bool:
-    """Whether a folder holds a report that this program wrote."""
-    if not (folder / MARKER).is_file():
+    """Whether a folder holds a report that this program wrote.
+
+    Raises:
+        RunError: It cannot be looked at.
+    """
+    if kind_of(folder / MARKER, RunError) != FILE:
         return False
     try:
         return read_json(folder / MARKER).get("kind") == KIND

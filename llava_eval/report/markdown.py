@@ -28,7 +28,8 @@ def markdown(subject: Subject) -> str:
     if subject.comparison:
         parts += [COMPARISON_FORMATS["md"](subject.comparison), ""]
     parts += [markdown_table(_numbers(subject)), ""]
-    parts += [f"- {for_markdown(line)}" for line in _unread(subject)]
+    lines = [*_unread(subject), *(run.stale for run in subject.runs if run.stale)]
+    parts += [f"- {for_markdown(line)}" for line in lines]
     folded = ["<details><summary>Beside the published numbers</summary>", ""]
     return "\n".join([*parts, *folded, board_markdown(subject.board), "", "</details>"])
 

@@ -5,7 +5,8 @@ Pure functions over a `TaskRun`. Those that need rows return None, or nothing, w
 
 from __future__ import annotations
 
-import math
+import itertools
+import re
 import string
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from llava_eval.errors import RunError, brief
-from llava_eval.records import Prediction, Score
+from llava_eval.records import MOST_COUNTED, Prediction, Score
 from llava_eval.report.subject import TaskRun
 from llava_eval.store import RUN
 
@@ -130,21 +131,6 @@ class Stretch:
         return self.answered / self.seconds if self.seconds else 0.0
 
 
-@dataclass(frozen=True)
-class Changes:
-    """The rows that two runs of a task score differently; those of one circle count each.
-
-    Attributes:
-        gained: Ids of rows that the candidate scores higher.
-        lost: Ids of rows that it scores lower.
-        both: Number of rows that have a value on both sides.
-    """
-
-    gained: tuple[str, ...]
-    lost: tuple[str, ...]
-    both: int
-
-
 def outcome_of(score: Score) -> str:
     """Name how a sample ended: a key of `OUTCOMES`.
 
@@ -162,6 +148,22 @@ def outcomes(run: TaskRun) -> dict[str, int]:
     """Count how the samples of a run ended; outcomes that no sample has are left out."""
     found = Counter(map(outcome_of, run.scores))
     return {name: found[name] for name in OUTCOMES if found[name]}
+
+
+def in_natural_order(names: Sequence[str]) -> list[str]:
+    """Put names that differ by a number at their end in its order, where they stand together.
+
+    >>> in_natural_order(["science", "grade1", "grade10", "grade2"])
+    ['science', 'grade1', 'grade2', 'grade10']
+    """
+    parts = [re.fullmatch(r"(.*?)(\d+)", name, re.DOTALL) for name in names]
+    found: list[str] = []
+    for stem, group in itertools.groupby(
+        zip(names, parts, strict=True), key=lambda pair: pair[1] and pair[1][1]
+    ):
+        members = [name for name, _ in group]
+        found += members if stem is None else sorted(members, key=lambda n: int(n[len(stem) :]))
+    return found
 
 
 def answer_lengths(run: TaskRun) -> Lengths:
@@ -266,7 +268,7 @@ def _points(content: Any, where: str) -> tuple[tuple[float, float], ...]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value) and value >= 0
+    return type(value) in (int, float) and 0 <= value <= MOST_COUNTED
 
 
 def _number(content: Any, name: str, where: str) -> float:
@@ -274,24 +276,6 @@ def _number(content: Any, name: str, where: str) -> float:
     if _is_number(value):
         return float(cast(float, value))
     raise RunError(f"{where}: {name} is {brief(value)}, must be a number from 0")
-
-
-def changes(baseline: TaskRun, candidate: TaskRun) -> Changes:
-    """Say which rows a candidate scores higher or lower than a baseline.
-
-    Rows without a value on either side, failed or not graded, are in neither list.
-    """
-    old = {score.id: score.value for score in baseline.scores if score.value is not None}
-    pairs = [
-        (score.id, score.value - old[score.id])
-        for score in candidate.scores
-        if score.value is not None and score.id in old
-    ]
-    return Changes(
-        tuple(name for name, rise in pairs if rise > 0),
-        tuple(name for name, rise in pairs if rise < 0),
-        len(pairs),
-    )
 
 
 def failure_reasons(run: TaskRun) -> dict[str, int]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llava_eval.report.browse_rows import MOST_OF_A_TEXT
 from llava_eval.report.page_differences import differences_view
 from llava_eval.report.page_table import table_view
 from llava_eval.report.page_tasks import task_views
@@ -23,6 +24,7 @@ BODY = (
     "theme.js",
     "table.js",
     "data.js",
+    "address.js",
     "filters.js",
     "list.js",
     "details.js",
@@ -41,6 +43,7 @@ class Drawing:
         description: What a reader sees who cannot see it.
         svg: Our own markup, in which other people's text is escaped.
         task: Whose it is; "" for one about all of them.
+        wide: Whether it is as wide as a page, and not as one of its columns.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Drawing:
     description: str
     svg: str
     task: str = ""
+    wide: bool = True
 
 
 def render_page(
@@ -89,9 +93,9 @@ def render_page(
         body=body,
         models=subject.models,
         samples=sum(run.result.n for run in subject.runs),
-        table=table_view(subject),
+        table=table_view(subject, browsed),
         differences=differences_view(subject.comparison),
-        tasks=task_views(subject),
+        tasks=task_views(subject, browsed),
         overall=[drawing for drawing in drawings if not drawing.task],
         drawings={
             name: [drawing for drawing in drawings if drawing.task == name]
@@ -103,6 +107,9 @@ def render_page(
             for run in subject.runs
             if run.why_no_rows
         ],
+        searched=MOST_OF_A_TEXT,
+        stale=[run.stale for run in subject.runs if run.stale],
+        uncompared=len(subject.models) == 2 and subject.comparison is None,
         size=size,
         remarks=remarks,
         version=__version__,

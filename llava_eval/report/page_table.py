@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from llava_eval.leaderboard.board import Cell, Leaderboard
 from llava_eval.leaderboard.build import LEGEND
 from llava_eval.records import Estimate
+from llava_eval.report.page_links import SampleLinks
 from llava_eval.report.subject import Subject
 
 PAGE_LEGEND = (
     "Below a number: its 95 % interval. Bold: the best of the column's own numbers, and what ties "
     "with it"
 )
+OUTCOMES = {"u": "unparsed", "f": "failed"}  # of the letters in a cell's counts
 MARK = re.compile(r"†(\d+) ")
 SOURCE = re.compile(r"\[([^\]]+)\] ")
 
@@ -29,7 +32,8 @@ class CellView:
         link: Anchor of where it comes from.
         mark: Such as "†1"; "" without one.
         reasons: Why it has the mark.
-        beside: Counts and rank.
+        counts: Unparsed and failed answers, each with a link to the samples or "".
+        rank: Among numbers that are comparable.
         best: Whether it is the best of its column.
         derived: How a published number was made out of what its source prints; "" if it is printed.
     """
@@ -40,7 +44,8 @@ class CellView:
     link: str = ""
     mark: str = ""
     reasons: str = ""
-    beside: str = ""
+    counts: list[tuple[str, str]] = field(default_factory=list)
+    rank: str = ""
     best: bool = False
     derived: str = ""
 
@@ -62,11 +67,12 @@ class TableView:
     notes: list[NoteView]
 
 
-def table_view(subject: Subject) -> TableView:
+def table_view(subject: Subject, browsed: Sequence[str] = ()) -> TableView:
     """Return the leaderboard, every number with the anchor of its provenance.
 
     Args:
         subject: What the page is about.
+        browsed: Names of the tasks that have samples in the page.
 
     Returns:
         Columns of (task, title, number of samples), lines of (name, source, cells).
@@ -81,7 +87,7 @@ def table_view(subject: Subject) -> TableView:
             line.name,
             line.source,
             [
-                _cell(line.cells.get(column.task), column.task, subject, line.name)
+                _cell(line.cells.get(column.key), column.task, subject, line.name, browsed)
                 for column in board.columns
             ],
         )
@@ -118,11 +124,12 @@ def show_interval(estimate: Estimate) -> str:
     return f"{estimate.low:,.{places}f}–{estimate.high:,.{places}f}"
 
 
-def _cell(cell: Cell | None, task: str, subject: Subject, model: str) -> CellView:
+def _cell(
+    cell: Cell | None, task: str, subject: Subject, model: str, browsed: Sequence[str]
+) -> CellView:
     if cell is None or (cell.estimate.value is None and cell.entry is None):
         return CellView()
     value = cell.estimate.value
-    rank = f"#{cell.rank}" if cell.rank else ""
     link = run_anchor(subject, task, model) if cell.entry else f"source-{cell.source}"
     return CellView(
         sort="" if value is None else repr(value),
@@ -131,10 +138,19 @@ def _cell(cell: Cell | None, task: str, subject: Subject, model: str) -> CellVie
         link=link,
         mark=cell.mark,
         reasons="; ".join(cell.reasons),
-        beside=" ".join(part for part in (cell.counts, rank) if part),
+        counts=_counts(cell, subject, browsed),
+        rank=f"#{cell.rank}" if cell.rank else "",
         best=cell.best,
         derived=cell.derived,
     )
+
+
+def _counts(cell: Cell, subject: Subject, browsed: Sequence[str]) -> list[tuple[str, str]]:
+    run = next((r for r in subject.runs if cell.entry and r.folder == cell.entry.folder), None)
+    if run is None:
+        return []
+    links = SampleLinks(subject, run, browsed)
+    return [(text, links.to(outcome=OUTCOMES[text[-1]])) for text in cell.counts.split()]
 
 
 def _notes(board: Leaderboard) -> list[NoteView]:
@@ -143,7 +159,7 @@ def _notes(board: Leaderboard) -> list[NoteView]:
         f"‡ {column.task}: {cell.derived}": None
         for column in board.columns
         for line in board.lines
-        if (cell := line.cells.get(column.task)) and cell.derived
+        if (cell := line.cells.get(column.key)) and cell.derived
     }
     return notes + [NoteView("derived" if not place else "", t) for place, t in enumerate(derived)]
 

@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from llava_eval.bounds import show_bounds
 from llava_eval.records import Estimate, Result
-from llava_eval.report.page_provenance import provenance_of, reproduce
+from llava_eval.report.browse_rows import cut
+from llava_eval.report.measures import failure_reasons, in_natural_order
+from llava_eval.report.page_links import SampleLinks
+from llava_eval.report.page_provenance import not_recorded, provenance_of, reproduce
 from llava_eval.report.page_table import run_anchor, show_interval, show_number
 from llava_eval.report.subject import Subject, TaskRun
+
+MOST_REASONS = 5  # of failed requests
+MOST_OF_A_REASON = 200  # characters
+Fact = list[tuple[str, str]]  # pieces of text, each with its link or ""
+
+
+@dataclass(frozen=True)
+class GroupView:
+    """A row of the table of groups.
+
+    Attributes:
+        name: Of the group.
+        link: To its samples; "" if there is none.
+        samples: Number of samples that its primary metric is over.
+        figures: (value, interval, sort key, number of samples if it is another) per metric.
+    """
+
+    name: str
+    link: str
+    samples: str
+    figures: list[tuple[str, str, str, str]]
 
 
 @dataclass(frozen=True)
@@ -22,10 +46,11 @@ class RunView:
         headline: The primary metric, as text.
         interval: Its interval.
         metrics: Headings of the table of groups.
-        groups: Name, number of samples, and (value, interval, sort key) per metric.
-        facts: Counts and whatever else must be known, one line each.
+        groups: The table's rows.
+        facts: Counts and whatever else must be known, a line each, in pieces of text and link.
         provenance: What is recorded, by heading.
         commands: That make the number again.
+        lacking: What these lack, one line each.
     """
 
     anchor: str
@@ -33,10 +58,11 @@ class RunView:
     headline: str
     interval: str
     metrics: list[str]
-    groups: list[tuple[str, str, list[tuple[str, str, str]]]]
-    facts: list[str]
+    groups: list[GroupView]
+    facts: list[Fact]
     provenance: dict[str, list[tuple[str, str]]]
     commands: list[str]
+    lacking: list[str]
 
 
 @dataclass(frozen=True)
@@ -52,12 +78,17 @@ class TaskView:
     runs: list[RunView]
 
 
-def task_views(subject: Subject) -> list[TaskView]:
-    """Return the sections of the page, in the order of the table."""
-    return [_task(subject, name) for name in subject.tasks]
+def task_views(subject: Subject, browsed: Sequence[str] = ()) -> list[TaskView]:
+    """Return the sections of the page, in the order of the table.
+
+    Args:
+        subject: What the page is about.
+        browsed: Names of the tasks that have samples in the page.
+    """
+    return [_task(subject, name, browsed) for name in subject.tasks]
 
 
-def _task(subject: Subject, name: str) -> TaskView:
+def _task(subject: Subject, name: str, browsed: Sequence[str]) -> TaskView:
     runs = subject.of_task(name)
     card, result = runs[0].task, runs[0].result
     return TaskView(
@@ -67,13 +98,13 @@ def _task(subject: Subject, name: str) -> TaskView:
         result.unit,
         result.primary,
         card.citation.paper,
-        [_run(subject, run) for run in runs],
+        [_run(subject, run, SampleLinks(subject, run, browsed)) for run in runs],
     )
 
 
-def _run(subject: Subject, run: TaskRun) -> RunView:
+def _run(subject: Subject, run: TaskRun, links: SampleLinks) -> RunView:
     result = run.result
-    metrics, groups = _groups(result)
+    metrics, groups = _groups(result, links)
     return RunView(
         run_anchor(subject, run.task.name, run.model),
         run.model,
@@ -81,53 +112,84 @@ def _run(subject: Subject, run: TaskRun) -> RunView:
         show_interval(result.headline),
         metrics,
         groups,
-        facts_of(result),
+        facts_of(run, links),
         provenance_of(run),
         reproduce(run),
+        not_recorded(run),
     )
 
 
-def _groups(result: Result) -> tuple[list[str], list[tuple[str, str, list[tuple[str, str, str]]]]]:
+def _groups(result: Result, links: SampleLinks) -> tuple[list[str], list[GroupView]]:
     """Lay out groups as rows and metrics as columns; some groups have metrics of their own."""
-    parts = [("all", result.metrics), *result.groups.items()]
+    ordered = {name: result.groups[name] for name in in_natural_order(list(result.groups))}
+    parts = [("all", result.metrics), *ordered.items()]
     names = list(dict.fromkeys(name for _, figures in parts for name in figures))
-    return names, [
-        (part, _samples(figures), [_figure(figures.get(name)) for name in names])
-        for part, figures in parts
-    ]
+    return names, [_group(part, figures, names, result.primary, links) for part, figures in parts]
 
 
-def _samples(figures: Mapping[str, Estimate]) -> str:
-    return f"{max((figure.n for figure in figures.values()), default=0):,}"
+def _group(
+    name: str,
+    figures: Mapping[str, Estimate],
+    metrics: Sequence[str],
+    primary: str,
+    links: SampleLinks,
+) -> GroupView:
+    most = max((figure.n for figure in figures.values()), default=0)
+    samples = figures[primary].n if primary in figures else most
+    cells = [_figure(figures.get(metric), samples) for metric in metrics]
+    return GroupView(name, links.to_group(name), f"{samples:,}", cells)
 
 
-def _figure(estimate: Estimate | None) -> tuple[str, str, str]:
+def _figure(estimate: Estimate | None, samples: int) -> tuple[str, str, str, str]:
     if estimate is None:
-        return "", "", ""
+        return "", "", "", ""
     value = estimate.value
     return (
         show_number(value),
         show_interval(estimate),
         "" if value is None else repr(value),
+        "" if estimate.n == samples else f"of {estimate.n:,}",
     )
 
 
-def facts_of(result: Result) -> list[str]:
-    """Say what must be known beside the numbers of a result, one line each."""
-    counts = ((result.unparsed, "unparsed"), (result.failed, "failed"), (result.missing, "missing"))
-    found = [f"{result.n:,} samples: " + ", ".join(f"{count:,} {what}" for count, what in counts)]
+def facts_of(run: TaskRun, links: SampleLinks) -> list[Fact]:
+    """Say what must be known beside the numbers of a result, one line each.
+
+    Args:
+        run: Of one task.
+        links: To its samples.
+    """
+    return [_counts(run.result, links), *([(line, "")] for line in _plain_facts(run))]
+
+
+def _counts(result: Result, links: SampleLinks) -> Fact:
+    counts = {"unparsed": result.unparsed, "failed": result.failed, "missing": result.missing}
+    fact = [(f"{result.n:,} samples: ", "")]
+    for place, (what, count) in enumerate(counts.items()):
+        fact += [(", ", "")] if place else []
+        fact.append((f"{count:,} {what}", links.to_outcome(what, count)))
+    return fact
+
+
+def _plain_facts(run: TaskRun) -> Iterator[str]:
+    result = run.result
+    if reasons := failure_reasons(run):
+        shown = list(reasons.items())[:MOST_REASONS]
+        left = sum(reasons.values()) - sum(count for _, count in shown)
+        words = [f"{cut(reason, MOST_OF_A_REASON)}: {count:,}" for reason, count in shown]
+        yield "failed, " + "; ".join([*words, *([f"other reasons: {left:,}"] if left else [])])
     if result.ungraded:
-        found.append(f"{result.ungraded:,} answers wait for a judge or a server")
+        yield f"{result.ungraded:,} answers wait for a judge or a server"
     if result.drawn:
-        found.append(
+        yield (
             f"a draw of {result.n:,} of {result.full_n:,} questions; intervals are for all of them"
         )
     if result.mini:
-        found.append("mini split: not comparable with published numbers")
+        yield "mini split: not comparable with published numbers"
     elif not result.known:
-        found.append(f"{result.n:,} rows are no known version of the benchmark")
+        yield f"{result.n:,} rows are no known version of the benchmark"
     if result.bounds:
-        found.append(f"{result.primary}: {show_bounds(result)}")
+        yield f"{result.primary}: {show_bounds(result)}"
     if result.judge:
-        found.append(f"graded by {result.judge}, dialect {result.dialect}")
-    return found + [f"{name}: {text}" for name, text in result.notes.items()]
+        yield f"graded by {result.judge}, dialect {result.dialect}"
+    yield from (f"{name}: {text}" for name, text in result.notes.items())

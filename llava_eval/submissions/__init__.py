@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from llava_eval.errors import RunError, UsageError
+from llava_eval.errors import RunError, UsageError, why
+from llava_eval.files import make_folder
 from llava_eval.records import DataSet, Prediction
 from llava_eval.samples import read_samples
 from llava_eval.store import PREDICTIONS, read_predictions, read_run
@@ -85,7 +86,9 @@ def submit_run(
     data = read_samples(task, source or run["environment"]["source"].removeprefix("hub:"))
     if data.digest != run["identity"]["data"]:
         raise RunError(f"{folder}: not a run of all rows of {data.source}; --limit, other --data?")
-    out = out or folder / "submission"
+    if out is None:
+        out = folder / "submission"
+        make_folder(out)
     submission = SUBMISSIONS[task.name]
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -93,4 +96,4 @@ def submit_run(
             f"goes to: {submission.goes_to}"
         )
     except OSError as error:
-        raise RunError(f"{out}: cannot be written: {error.strerror}") from error
+        raise RunError(f"{out}: cannot be written: {why(error)}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import string
@@ -9,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from llava_eval.errors import PredictionsError, brief
-from llava_eval.files import write_text
+from llava_eval.files import write_bytes, write_text
 from llava_eval.records import DataSet, Prediction, Sample
 
 MMBENCH_COLUMNS = ("index", "question", *"ABCD", "prediction", "answer", "split")
@@ -53,7 +54,9 @@ def write_mmbench(data: DataSet, predictions: Mapping[str, Prediction], folder: 
             if isinstance(value, str):
                 cell.data_type = "s"
     path = folder / "mmbench.xlsx"
-    book.save(path)
+    content = io.BytesIO()
+    book.save(content)
+    write_bytes(path, content.getvalue())
     return [path]
 
 

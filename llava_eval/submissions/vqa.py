@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from llava_eval.answers.vqa import m4c_answer
-from llava_eval.errors import PredictionsError, brief
+from llava_eval.errors import PredictionsError, RunError, brief
 from llava_eval.files import write_text
 from llava_eval.official.vqav2 import TEST
+from llava_eval.paths import FOLDER, kind_of
 from llava_eval.records import DataSet, Prediction
 from llava_eval.rows import read_jsonl
 from llava_eval.samples import official_folder
@@ -49,8 +50,9 @@ def _test_ids(data: DataSet) -> list[str]:
     if len(data.samples) == TEST_QUESTIONS:
         return [sample.id for sample in data.samples]
     source = Path(data.source)
-    found = official_folder(load_task("vqav2"), source if source.is_dir() else source.parent)
-    if found is None or not (found / TEST).exists():
+    folder = source if kind_of(source, RunError) == FOLDER else source.parent
+    found = official_folder(load_task("vqav2"), folder)
+    if found is None or not kind_of(found / TEST, RunError):
         raise PredictionsError(
             f"{data.source}: the upload lists all {TEST_QUESTIONS:,} questions of test2015, and "
             f"{TEST} is not there; run on LLaVA's folder, or on a parquet of the Hub's split test"

@@ -85,6 +85,17 @@ CASES = [
         "no such folder",
         "'owner/name'",
     ),
+    *(
+        Case(
+            f"a model called {name[:9]}",
+            f"run --model '{name}' --tasks pope --data {{d}}/rows.jsonl",
+            ROWS,
+            name[:300],
+            "no such folder",
+            "no name that a Hub model can have",
+        )
+        for name in ("an owner/a name", f"a/{'a' * 300}", "a/b--c")
+    ),
     Case(
         "a file for --out",
         "run --model demo --tasks pope --out {d}/rows.jsonl",

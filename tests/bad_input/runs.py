@@ -17,6 +17,7 @@ COMPARE = "compare {d}/a {d}/b"
 BOARD = "leaderboard {d}/b --out {d}/table.md"
 EXPLAIN = "explain {d}/b"
 SUBMIT = "submit {d}/b"
+REPORT = "report {d}/b --no-samples --out {d}/report"
 
 
 def _runs(change: Callable[[Path], object], task: str = "pope") -> Callable[[Path], object]:
@@ -69,6 +70,18 @@ def _each(name: str, change: Callable[[Path], object], where: str, what: str) ->
 
 
 CASES = [
+    *(
+        _case(COMPARE, f"resumed {name}", _set(RUN, resumed=resumed), RUN, "resumed is", "list of")
+        for name, resumed in (("that is a number", 5), ("of numbers", [5]), ("that is {}", {}))
+    ),
+    *(
+        _case(REPORT, f"{name} without end", _set(RUN, efforts=[effort]), RUN, f"{name} is")
+        for name, effort in (
+            ("answered", {"answered": 10**400, "seconds": 1.0}),
+            ("seconds", {"answered": 1, "seconds": 10**400}),
+            ("decode", {"answered": 1, "seconds": 1.0, "stages": {"decode": 10**400}}),
+        )
+    ),
     *(
         _case(COMPARE, f"efforts {name}", _set(RUN, efforts=efforts), RUN, "efforts is", "list of")
         for name, efforts in (

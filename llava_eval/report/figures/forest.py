@@ -73,7 +73,7 @@ def forest(subject: Subject, published: Sequence[str] = PUBLISHED) -> Figure | N
 
 
 def _units(board: Leaderboard) -> list[str]:
-    found = {unit_of(board, column.task) for column in board.columns}
+    found = {unit_of(board, column.key) for column in board.columns}
     return sorted(found)  # percent before points
 
 
@@ -82,14 +82,14 @@ def _columns(board: Leaderboard, series: Sequence[Series], unit: str) -> list[Co
     return [
         column
         for column in board.columns
-        if unit_of(board, column.task) == unit and any(s.estimate(column.task) for s in series)
+        if unit_of(board, column.key) == unit and any(s.estimate(column.key) for s in series)
     ]
 
 
 def _draw_block(
     axes: Axes, board: Leaderboard, series: Sequence[Series], block: Sequence[Column]
 ) -> None:
-    tasks = [column.task for column in block]
+    tasks = [column.key for column in block]
     dots = [
         Dots(
             each.look,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,6 +22,7 @@ from llava_eval.report.figures.style import (
     set_ticks,
     styled,
 )
+from llava_eval.report.measures import in_natural_order
 from llava_eval.report.subject import TaskRun
 from llava_eval.scorers.yes_no import COGNITION, PERCEPTION
 
@@ -131,15 +131,7 @@ def _partition(names: Sequence[str], result: Result) -> list[tuple[str, ...]]:
         if covered == whole:
             parts.append(tuple(current))
             current, covered = [], 0
-    return [_in_order(part) for part in parts] if not current else [tuple(names)]
-
-
-def _in_order(names: Sequence[str]) -> tuple[str, ...]:
-    """Put names that end with numbers in the order of these: grade 2 before grade 10."""
-    ends = [re.fullmatch(r"(\D*)(\d+)", name) for name in names]
-    if not all(ends):
-        return tuple(names)
-    return tuple(sorted(names, key=lambda name: (len(name), name)))
+    return [tuple(in_natural_order(part)) for part in parts] if not current else [tuple(names)]
 
 
 def estimate_of(result: Result, group: str, metric: str) -> Estimate | None:

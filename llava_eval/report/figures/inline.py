@@ -15,6 +15,7 @@ XLINK = "http://www.w3.org/1999/xlink"
 DROPPED = ("metadata", "style")  # a style sheet would be the whole page's
 # Colours that are the page's: of its text, and of what the text stands on.
 THEME = {INK: "currentColor", PAPER: "Canvas"}
+PIXELS = 1.5  # of the page for a point of a figure: no text is below 10 pixels
 THEMED = re.compile("|".join(THEME))
 
 
@@ -78,4 +79,6 @@ def _introduce(root: ElementTree.Element, drawn: Drawn) -> None:
     root.set("aria-describedby", f"{drawn.name}-desc")
     root.set("stroke-linejoin", "round")
     root.set("stroke-linecap", "butt")
+    for name in ("width", "height"):
+        root.set(name, f"{PIXELS * float(root.get(name, '').removesuffix('pt')):g}")
     root.set("style", "max-width: 100%; height: auto")

@@ -60,7 +60,7 @@ def paired(subject: Subject) -> Figure | None:
     panels = figure.subplots(
         len(blocks), 1, squeeze=False, height_ratios=[len(block) + 0.8 for block in blocks]
     )
-    titles = {column.task: column.title for column in subject.board.columns}
+    titles = {column.task: column.title for column in reversed(subject.board.columns)}
     for axes, block in zip(panels[:, 0], blocks, strict=True):
         _draw_block(axes, block, [label(titles.get(t.task, t.task), 18) for t in block])
     _add_legend(figure, drawn)

@@ -79,7 +79,7 @@ def axis_scale(column: Column, series: Sequence[Series]) -> tuple[float, float] 
     Returns:
         None if there is no value.
     """
-    values = [float(e.value or 0.0) for each in series if (e := each.estimate(column.task))]
+    values = [float(e.value or 0.0) for each in series if (e := each.estimate(column.key))]
     if not values:
         return None
     top = column.full_scale
@@ -97,7 +97,7 @@ def axis_scale(column: Column, series: Sequence[Series]) -> tuple[float, float] 
 def _names(board: Leaderboard, scales: Sequence[tuple[float, float] | None]) -> list[str]:
     names = []
     for column, scale in zip(board.columns, scales, strict=True):
-        unit = " points" if unit_of(board, column.task) == "points" else " %"
+        unit = " points" if unit_of(board, column.key) == "points" else " %"
         ends = f"{number(scale[0])} to {number(scale[1])}{unit}" if scale else "no value"
         names.append(f"{title_of(column)}\n{ends}")
     return names
@@ -128,14 +128,14 @@ def _draw_series(
 ) -> Line2D:
     """Draw one row as a closed line that is broken where it has no number."""
     radii = [
-        _radius(series, column.task, scale)
+        _radius(series, column.key, scale)
         for column, scale in zip(board.columns, scales, strict=True)
     ]
     look, width = series.look, 0.9 if series.published else 1.4
     closed = [*angles, angles[0]], [*radii, radii[0]]
     axes.plot(*closed, color=look.colour, linestyle=look.line, linewidth=width, zorder=2)
     for column, angle, radius in zip(board.columns, angles, radii, strict=True):
-        face = PAPER if series.hollow(column.task) else look.colour
+        face = PAPER if series.hollow(column.key) else look.colour
         style = {"marker": look.marker, "markerfacecolor": face, "markeredgecolor": look.colour}
         if not math.isnan(radius):
             axes.plot([angle], [radius], color=look.colour, clip_on=False, zorder=3, **style)

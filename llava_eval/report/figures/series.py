@@ -91,8 +91,8 @@ def gap_notes(board: Leaderboard) -> list[str]:
     for series in measured_series(board):
         gaps: dict[str, list[str]] = {}
         for column in board.columns:
-            if series.estimate(column.task) is None:
-                gaps.setdefault(_why_none(series.cells.get(column.task)), []).append(
+            if series.estimate(column.key) is None:
+                gaps.setdefault(_why_none(series.cells.get(column.key)), []).append(
                     title_of(column)
                 )
         for why, titles in gaps.items():
@@ -130,6 +130,8 @@ def published_note(board: Leaderboard) -> str:
 def hollow_note(board: Leaderboard) -> str:
     """Say what a hollow marker is; "" where there is none."""
     found = any(
-        series.hollow(column.task) for series in measured_series(board) for column in board.columns
+        series.hollow(column.key) and series.estimate(column.key)
+        for series in measured_series(board)
+        for column in board.columns
     )
     return "Hollow: not the column's own number; the table says why." if found else ""

@@ -32,7 +32,8 @@ function field(name, ...content) {
 
 function verbatim(text, label) {
   if (text === "") return nothing("(empty)");
-  return el("pre", { dir: "auto", "aria-label": label }, text);
+  const blank = text.trim() === "" ? nothing("(only white space)") : "";
+  return el("div", {}, blank, el("pre", { dir: "auto", role: "group", "aria-label": label }, text));
 }
 
 function nothing(words) {
@@ -40,9 +41,12 @@ function nothing(words) {
 }
 
 function choices(sample) {
+  const letters = sample.choices.map((_, place) => String.fromCharCode(65 + place));
+  // A choice may be the letter of another one: references that are all letters are letters.
+  const lettered = sample.references.every((reference) => letters.includes(reference));
   const items = sample.choices.map((choice, place) => {
-    const letter = String.fromCharCode(65 + place);
-    const right = sample.references.includes(letter) || sample.references.includes(choice);
+    const letter = letters[place];
+    const right = sample.references.includes(lettered ? letter : choice);
     const mark = right ? el("span", { class: "reference" }, "reference") : null;
     return el("li", {}, el("b", {}, `${letter}.`), " ", el("bdi", {}, choice), " ", mark ?? "");
   });
@@ -76,7 +80,7 @@ function prompt(pieces) {
   const parts = pieces.flatMap((piece, place) =>
     place ? [el("span", { class: "image-here" }, "image"), piece] : [piece],
   );
-  return el("pre", { dir: "auto", "aria-label": "Prompt" }, ...parts);
+  return el("pre", { dir: "auto", role: "group", "aria-label": "Prompt" }, ...parts);
 }
 
 // Runs mostly share one prompt; where they do not, each is shown with the models it went to.

@@ -1,4 +1,5 @@
-// Which rows of a task are shown. A row is a number into the columns of its index.
+// Which rows of a task are shown. A row is a number into the columns of its index; a filter is a
+// text, the same in the address as in the form.
 
 const OUTCOMES = {
   r: { word: "right", sign: "✓" },
@@ -11,53 +12,98 @@ const OUTCOMES = {
   "-": { word: "not asked", sign: "·", name: "none" },
 };
 
-const NO_FILTER = { run: 0, group: "", outcome: "", change: "", text: "", image: -1 };
+// Of two runs the second is the candidate: what it gained and lost is the question.
+const usualRun = (index) => (index.runs.length === 2 ? 1 : 0);
 
-function outcomeOf(index, run, row) {
-  return index.runs[run].outcome[row];
-}
-
-// Lower-case text of each row: id, question and what the models said.
+// Lower-case text of each row: everything in the index that somebody wrote.
 function haystack(index) {
   index.haystack ??= index.ids.map((id, row) =>
-    [id, index.question[row], ...index.runs.map((run) => run.text[row])]
+    [
+      id,
+      index.question[row],
+      index.reference[row],
+      ...index.runs.flatMap(({ text, parsed, error }) => [text[row], parsed[row] ?? "", error[row]]),
+    ]
       .join("\n")
       .toLowerCase(),
   );
   return index.haystack;
 }
 
-function changed(index, filter, row) {
-  const [direction, other] = filter.change.split(":");
-  const now = index.runs[filter.run].value[row];
-  const before = index.runs[Number(other)].value[row];
-  if (now === null || before === null) return false;
-  return direction === "gained" ? now > before : now < before;
+// The groups of a task: a value is enough to name one, unless two groupings have it.
+function groupsOf(index) {
+  const times = new Map();
+  for (const value of index.groups.flatMap(({ values }) => values)) times.set(value, (times.get(value) ?? 0) + 1);
+  return index.groups.flatMap(({ name, values, codes }) =>
+    values.map((value, code) => {
+      const full = `${name}: ${value}`;
+      return { name, value, full, key: times.get(value) > 1 ? full : value, has: (row) => codes[row] === code };
+    }),
+  );
 }
 
-function testsOf(index, filter) {
-  const tests = [];
-  if (filter.image >= 0) tests.push((row) => index.image[row] === filter.image);
-  if (filter.group) {
-    const [place, code] = filter.group.split(":").map(Number);
-    const { codes } = index.groups[place];
-    tests.push((row) => codes[row] === code);
-  }
-  if (filter.outcome) tests.push((row) => outcomeOf(index, filter.run, row) === filter.outcome);
-  if (filter.change) tests.push((row) => changed(index, filter, row));
-  if (filter.text) {
-    const words = filter.text.toLowerCase();
+// The changes of a run against each of the others; against the only other one it need not be named.
+function changesOf(index, run) {
+  const { runs } = index;
+  const others = runs.map((_, other) => other).filter((other) => other !== run);
+  return others.flatMap((other) =>
+    ["gained", "lost"].map((direction) => {
+      const sign = direction === "gained" ? 1 : -1;
+      const changed = (row) => {
+        const [now, before] = [runs[run].paired[row], runs[other].paired[row]];
+        return now !== null && before !== null && sign * (now - before) > 0;
+      };
+      return { direction, other, key: others.length > 1 ? `${direction}:${other}` : direction, has: changed };
+    }),
+  );
+}
+
+// Each takes an index, the text, and the run that is looked at; gives what the filter is called
+// and which rows it keeps, or nothing if it is not known.
+const FILTERS = {
+  group: (index, text) => groupsOf(index).find(({ key, full }) => text === key || text === full),
+  outcome(index, text, run) {
+    const letter = Object.keys(OUTCOMES).find((each) => OUTCOMES[each].word === text);
+    return letter && { key: text, has: (row) => index.runs[run].outcome[row] === letter };
+  },
+  change: (index, text, run) => changesOf(index, run).find(({ key }) => key === text),
+  image(index, text) {
+    const number = Number(text);
+    return index.image.includes(number) && { key: text, has: (row) => index.image[row] === number };
+  },
+  search(index, text) {
+    const words = text.toLowerCase();
     const texts = haystack(index);
-    tests.push((row) => texts[row].includes(words));
-  }
-  return tests;
-}
+    return { key: text, has: (row) => texts[row].includes(words) };
+  },
+};
 
-function rowsOf(index, filter) {
-  const tests = testsOf(index, filter);
+// Read filters as the address has them: the run, the rows that are left, and what is not known.
+function filterRows(index, wanted) {
+  const { run: named = String(usualRun(index)), ...others } = wanted;
+  const known = Object.hasOwn(index.runs, named);
+  const run = known ? Number(named) : usualRun(index);
+  const filters = run === usualRun(index) ? {} : { run: named };
+  const problems = known ? [] : [`no model number ${named} here`];
+  const found = [];
+  for (const [name, text] of Object.entries(others)) {
+    const filter = Object.hasOwn(FILTERS, name) && FILTERS[name](index, text, run);
+    if (filter) {
+      filters[name] = filter.key;
+      found.push(filter);
+    } else problems.push(unknown(index, name, text));
+  }
   const rows = [];
   for (let row = 0; row < index.ids.length; row += 1) {
-    if (tests.every((test) => test(row))) rows.push(row);
+    if (found.every(({ has }) => has(row))) rows.push(row);
   }
-  return rows;
+  return { run, against: found.find(({ other }) => other !== undefined)?.other, filters, rows, problems };
+}
+
+function unknown(index, name, text) {
+  if (name === "change" && ["gained", "lost"].includes(text)) {
+    const count = plural(index.runs.length, "model");
+    return `“${text}” needs two models, here are ${count}: choose under Change`;
+  }
+  return Object.hasOwn(FILTERS, name) ? `no ${name} “${text}” here` : `no filter “${name}”`;
 }

@@ -75,19 +75,20 @@ class List {
     } else this.box.removeAttribute("aria-activedescendant");
   }
 
-  // Show a row as the chosen one; false if it is not among the rows.
+  // Show a row as the chosen one, if it is among the rows.
   pick(row) {
     this.chosen = this.rows.indexOf(row);
     if (this.chosen < 0) {
       this.mark();
-      return false;
+      return;
     }
     const top = this.chosen * ROW;
     const bottom = top + ROW - this.box.clientHeight;
-    if (this.box.scrollTop > top) this.box.scrollTop = top;
-    if (this.box.scrollTop < bottom) this.box.scrollTop = bottom;
+    const off = Math.max(this.box.scrollTop - top, bottom - this.box.scrollTop);
+    // The next row moves the list by one; a row from elsewhere stands in its middle.
+    if (off > ROW) this.box.scrollTop = (top + bottom) / 2;
+    else if (off > 0) this.box.scrollTop = Math.min(top, Math.max(bottom, this.box.scrollTop));
     this.draw();
-    return true;
   }
 
   step(by) {

@@ -43,7 +43,7 @@ function startTables() {
 // A link to something in a closed <details> opens it; one to a run opens how it was made.
 function openTarget() {
   if (!location.hash || location.hash.startsWith("#/")) return;
-  const target = byId(decodeURIComponent(location.hash.slice(1)));
+  const target = byId(decoded(location.hash.slice(1)));
   if (!target) return;
   for (let box = target.closest("details"); box; box = box.parentElement.closest("details")) {
     box.open = true;
