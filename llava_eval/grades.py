@@ -17,7 +17,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from llava_eval.digests import digest_of
-from llava_eval.errors import PredictionsError, RunError, brief
+from llava_eval.errors import PredictionsError, RunError, brief, why
 from llava_eval.files import append, json_text, write_json
 from llava_eval.judge_record import JudgeRecord, judge_record
 from llava_eval.predictions import TOKENS, Grades, grades_of
@@ -120,7 +120,7 @@ class GradesFile:
             append(self.path, json_text(line).encode())
         except OSError as error:
             raise RunError(
-                f"{self.path}: cannot be written: {error.strerror}; the replies before it are "
+                f"{self.path}: cannot be written: {why(error)}; the replies before it are "
                 "kept, the same command continues"
             ) from error
         if isinstance(outcome, Reply):

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 from llava_eval.errors import LlavaEvalError, RunError, UsageError
 from llava_eval.grades import JUDGE
@@ -174,7 +173,7 @@ def open_session(
         jobs = []
         for folder, task in tasks.items():
             with apart(folder):
-                stack.enter_context(_locked(folder))
+                stack.enter_context(lock_folder(folder))
                 side = read_side(folder)
                 job = prepare(task, rows_of(task, side, data, force=False), side, settings)
                 check_graded(job, judge)
@@ -185,13 +184,6 @@ def open_session(
         for job in jobs:
             budget.count_before(job.side.grading.rows)
         yield Session(settings, jobs, budget, refused)
-
-
-def _locked(folder: Path) -> IO[str]:
-    try:
-        return lock_folder(folder)
-    except OSError as error:
-        raise RunError(f"{folder}: cannot be written: {error.strerror}") from error
 
 
 def check_judge(settings: JudgeSettings, tasks: Sequence[Task]) -> None:
