@@ -212,7 +212,7 @@ def test_numbers_of_different_identity_are_not_ranked_among_each_other(tmp_path)
 
 def test_numbers_by_different_judges_are_never_in_one_column(tmp_path, capsys):
     judges = {"a": "gpt-4-0613", "b": "mine (m-1; 2026-11-23)", "c": "mine (m-1; 2026-11-23)"}
-    judges |= {"d": "mine (m-2; 2026-11-24)", "e": "other"}
+    judges |= {"d": "mine (m-2; 2026-11-24)", "e": "an/other"}
     for name, judge in judges.items():
         result = result_of("mmvet", 30.0 + ord(name), judge=judge)
         write_run(tmp_path / name / "mmvet", result, model=name)
@@ -223,7 +223,7 @@ def test_numbers_by_different_judges_are_never_in_one_column(tmp_path, capsys):
     assert keys == {
         **{name: ["mmvet by mine"] for name in "cbd"},
         "a": ["mmvet"],
-        "e": ["mmvet by other"],
+        "e": ["mmvet by an/other"],
     }
     assert list(keys) == ["c", "b", "d", "a", "e"]
     cells = {line.name: cell for line in board.lines for cell in line.cells.values()}
@@ -233,13 +233,13 @@ def test_numbers_by_different_judges_are_never_in_one_column(tmp_path, capsys):
     assert note == (
         "†1 mmvet by mine: judge mine (m-2; 2026-11-24) instead of mine (m-1; 2026-11-23)"
     )
-    assert "mmvet by other: judge other instead of gpt-4-0613" in board.notes
+    assert "mmvet by an/other: judge an/other instead of gpt-4-0613" in board.notes
     assert {line.name for line in board.lines if line.source and "mmvet" in line.cells}
     assert main(["leaderboard", str(tmp_path), "--format", "csv", "--tasks", "mmvet"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert {(row["model"], row["task"]) for row in rows if row["source"] == "measured"} == {
         *{("a", "mmvet"), ("b", "mmvet by mine"), ("c", "mmvet by mine")},
-        *{("d", "mmvet by mine"), ("e", "mmvet by other")},
+        *{("d", "mmvet by mine"), ("e", "mmvet by an/other")},
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from llava_eval.bounds import show_bounds
 from llava_eval.identity import Identity, identity_of, recorded
@@ -115,7 +115,7 @@ def _column(
     rule = card or entries[0].result
     return Column(
         name,
-        f"{title} ({judge})" if judge else title,
+        f"{title} ({PurePosixPath(judge).name})" if judge else title,
         identity,
         full_scale(rule.scorer, rule.primary),
         judge,
