@@ -217,7 +217,7 @@ def test_numbers_by_different_judges_are_never_in_one_column(tmp_path, capsys):
         result = result_of("mmvet", 30.0 + ord(name), judge=judge)
         write_run(tmp_path / name / "mmvet", result, model=name)
     board = board_of(tmp_path, sort="mmvet by mine")
-    titles = ["MM-Vet", "MM-Vet (mine)", "MM-Vet (other)"]
+    titles = ["MM-Vet", "MM-Vet (other)", "MM-Vet (mine)"]
     assert [column.title for column in board.columns] == titles
     keys = {line.name: list(line.cells) for line in board.lines if not line.source}
     assert keys == {
