@@ -255,6 +255,20 @@ def _resume(path: Path) -> tuple[dict[str, Prediction], int]:
     return (read_predictions(path) if size else {}), size
 
 
+def check_changeable(path: Path) -> None:
+    """Check that a file, where there is one, can be changed in its place.
+
+    Raises:
+        RunError: It cannot, is a link, or no file.
+    """
+    if not kind_of(path, RunError):
+        return
+    try:
+        open_to_change(path, "r+b").close()
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written: {why(error)}") from error
+
+
 def cut_torn_line(path: Path) -> int:
     """Cut off a last line without its end, as a process that was killed leaves it.
 

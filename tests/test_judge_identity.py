@@ -119,9 +119,12 @@ def test_grades_without_their_answer_are_refused(graded, canned, capsys):
 def test_grades_that_are_a_folder_are_one_clear_line(graded, canned, capsys):
     (graded / "grades.jsonl").unlink()
     (graded / "grades.jsonl").mkdir()
-    for command in (["compare", str(graded), str(graded)], ["judge", str(graded), *canned.flags]):
+    for done, command in (
+        ("read", ["compare", str(graded), str(graded)]),
+        ("written", ["judge", str(graded), *canned.flags]),
+    ):
         assert main(command) == 1
-        assert "grades.jsonl: cannot be read: Is a directory" in capsys.readouterr().err
+        assert f"grades.jsonl: cannot be {done}: Is a directory" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["resumed", "efforts"])

@@ -32,7 +32,7 @@ from llava_eval.judges.plan import plan_lines, summed
 from llava_eval.judges.wording import check_rules
 from llava_eval.prices import load_prices
 from llava_eval.records import Result
-from llava_eval.run_folder import cut_torn_line, lock_folder
+from llava_eval.run_folder import check_changeable, cut_torn_line, lock_folder
 from llava_eval.sides import read_side, rows_of
 from llava_eval.store import GRADES, read_run
 from llava_eval.task import Task, load_task
@@ -174,6 +174,7 @@ def open_session(
         for folder, task in tasks.items():
             with apart(folder):
                 stack.enter_context(lock_folder(folder))
+                check_changeable(folder / GRADES)
                 side = read_side(folder)
                 job = prepare(task, rows_of(task, side, data, force=False), side, settings)
                 check_graded(job, judge)
